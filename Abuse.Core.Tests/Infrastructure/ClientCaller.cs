@@ -1,7 +1,8 @@
 namespace Abuse.Core.Tests.Infrastructure;
 
 /// <summary>
-/// Calls a client in one of its forms, with the outcome as a value in each. Synchronous forms block the caller; misuse throws from the call.
+/// Calls a client in one of its forms, with the outcome as a value in each. Synchronous forms run on threads of their own: to block one of
+/// the pool's would keep in-process servers waiting for another. Misuse throws from the call or from its task.
 /// </summary>
 internal sealed class ClientCaller(BlockClient client, ClientStyle style)
 {
@@ -12,7 +13,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.ReadAsync(offset, buffer)),
         ClientStyle.TryAsync => client.TryReadAsync(offset, buffer).AsTask(),
         ClientStyle.Sync => Caught(() => client.Read(offset, buffer.Span)),
-        _ => Task.FromResult(client.TryRead(offset, buffer.Span)),
+        _ => Soon.OnThread(() => client.TryRead(offset, buffer.Span)),
     };
 
     internal Task<BioResult> ReadMany(long offset, IReadOnlyList<Memory<byte>> buffers) => style switch
@@ -20,7 +21,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.ReadAsync(offset, buffers)),
         ClientStyle.TryAsync => client.TryReadAsync(offset, buffers).AsTask(),
         ClientStyle.Sync => Caught(() => client.Read(offset, buffers)),
-        _ => Task.FromResult(client.TryRead(offset, buffers)),
+        _ => Soon.OnThread(() => client.TryRead(offset, buffers)),
     };
 
     internal Task<BioResult> Write(long offset, ReadOnlyMemory<byte> buffer, bool fua = false) => style switch
@@ -28,7 +29,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.WriteAsync(offset, buffer, fua)),
         ClientStyle.TryAsync => client.TryWriteAsync(offset, buffer, fua).AsTask(),
         ClientStyle.Sync => Caught(() => client.Write(offset, buffer.Span, fua)),
-        _ => Task.FromResult(client.TryWrite(offset, buffer.Span, fua)),
+        _ => Soon.OnThread(() => client.TryWrite(offset, buffer.Span, fua)),
     };
 
     internal Task<BioResult> WriteMany(long offset, IReadOnlyList<Memory<byte>> buffers, bool fua = false)
@@ -39,7 +40,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
             ClientStyle.Async => Caught(client.WriteAsync(offset, sources!, fua)),
             ClientStyle.TryAsync => client.TryWriteAsync(offset, sources!, fua).AsTask(),
             ClientStyle.Sync => Caught(() => client.Write(offset, sources!, fua)),
-            _ => Task.FromResult(client.TryWrite(offset, sources!, fua)),
+            _ => Soon.OnThread(() => client.TryWrite(offset, sources!, fua)),
         };
     }
 
@@ -48,7 +49,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.FlushAsync()),
         ClientStyle.TryAsync => client.TryFlushAsync().AsTask(),
         ClientStyle.Sync => Caught(client.Flush),
-        _ => Task.FromResult(client.TryFlush()),
+        _ => Soon.OnThread(() => client.TryFlush()),
     };
 
     internal Task<BioResult> Discard(long offset, long length) => style switch
@@ -56,7 +57,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.DiscardAsync(offset, length)),
         ClientStyle.TryAsync => client.TryDiscardAsync(offset, length).AsTask(),
         ClientStyle.Sync => Caught(() => client.Discard(offset, length)),
-        _ => Task.FromResult(client.TryDiscard(offset, length)),
+        _ => Soon.OnThread(() => client.TryDiscard(offset, length)),
     };
 
     internal Task<BioResult> WriteZeroes(long offset, long length, bool fua = false) => style switch
@@ -64,7 +65,7 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         ClientStyle.Async => Caught(client.WriteZeroesAsync(offset, length, fua)),
         ClientStyle.TryAsync => client.TryWriteZeroesAsync(offset, length, fua).AsTask(),
         ClientStyle.Sync => Caught(() => client.WriteZeroes(offset, length, fua)),
-        _ => Task.FromResult(client.TryWriteZeroes(offset, length, fua)),
+        _ => Soon.OnThread(() => client.TryWriteZeroes(offset, length, fua)),
     };
 
     /// <summary>An operation by name, of so many bytes where it has bytes: for tests that hold for all of them.</summary>
@@ -91,18 +92,18 @@ internal sealed class ClientCaller(BlockClient client, ClientStyle style)
         }
     }
 
-    private static Task<BioResult> Caught(Action call)
+    private static Task<BioResult> Caught(Action call) => Soon.OnThread(() =>
     {
         try
         {
             call();
-            return Task.FromResult(BioResult.Ok);
+            return BioResult.Ok;
         }
         catch (BlockIOException exception)
         {
-            return Task.FromResult(exception.Result);
+            return exception.Result;
         }
-    }
+    });
 }
 
 /// <summary>The client's operations that have a range.</summary>

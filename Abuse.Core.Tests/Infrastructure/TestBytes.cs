@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests.Infrastructure;
@@ -10,7 +11,12 @@ internal static class TestBytes
     {
         byte[] bytes = new byte[length];
         new Random(seed).NextBytes(bytes);
-        foreach (ref byte value in bytes.AsSpan())
+        foreach (ref ulong eight in MemoryMarshal.Cast<byte, ulong>(bytes.AsSpan()))
+        {
+            eight |= 0x0101_0101_0101_0101;
+        }
+
+        foreach (ref byte value in bytes.AsSpan(length & ~7))
         {
             value |= 1;
         }
