@@ -1,8 +1,6 @@
-using Abuse.Core.Tests.Contract;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <summary>Inline, on the submitter's thread and memory.</summary>
 [TestFixture]

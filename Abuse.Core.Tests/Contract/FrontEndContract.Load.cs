@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <content>Many submitters, small queues, cancellations, and devices that end under load.</content>
 public abstract partial class FrontEndContract

@@ -1,9 +1,8 @@
 using System.IO.Compression;
 using System.Text;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <content>The same device as a stream.</content>
 public abstract partial class FrontEndContract

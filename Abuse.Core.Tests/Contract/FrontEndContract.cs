@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// What a program sees through <see cref="BlockClient"/> and <see cref="BlockStream"/>, however the device is served. A fixture inherits

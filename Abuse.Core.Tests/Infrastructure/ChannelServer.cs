@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>A server as its author would write it: a loop over a channel, here into a target that answers at once.</summary>
 internal sealed class ChannelServer : IDisposable

@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// Calls a client in one of its forms, with the outcome as a value in each. Synchronous forms run on threads of their own: to block one of

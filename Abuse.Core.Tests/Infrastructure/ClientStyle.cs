@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>The forms in which <see cref="BlockClient"/> offers every operation.</summary>
 public enum ClientStyle

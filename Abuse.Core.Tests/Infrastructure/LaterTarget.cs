@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>A target that never answers at once: what waits for a disk or a network.</summary>
 internal sealed class LaterTarget(BlockTarget inner) : BlockTarget

@@ -1,6 +1,6 @@
 using Abuse.Core.Abi;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// A server of 2009: GET_BIO and PUT_BIO, one bio after the other. It gets a write's bytes with the call that acknowledges it (D6), and stores

@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>Waits that end: a test that would hang fails instead.</summary>
 internal static class Soon

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>Contents for buffers, and their comparison.</summary>
 internal static class TestBytes
