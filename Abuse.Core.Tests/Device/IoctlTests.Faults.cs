@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Device.Semantics;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <content>NULL and short arguments, and addresses that fault.</content>
 public sealed partial class IoctlTests

@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <content>
 /// A server's memory may be slow, may hang, may itself depend on the device (it is swapped out to it): no call holds a lock while it

@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Device.Semantics;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>Every ioctl, byte for byte as a program of 2009 makes it. Faults and locks are in the other parts.</summary>
 [TestFixture]

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using Abuse.Core.Abi;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// A program of 2009: it knows the numbers and the offsets, little-endian, as its header file has them, and nothing of our structures.

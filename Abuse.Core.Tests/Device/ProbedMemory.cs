@@ -1,6 +1,6 @@
 using Abuse.Core.Abi;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>A server's memory that runs a test's code at an access, while the call that came for it is under way.</summary>
 internal sealed class ProbedMemory(IUserMemory inner) : IUserMemory

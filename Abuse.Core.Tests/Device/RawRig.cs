@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// A device of a module and a server of 2009 that has one megabyte of memory: the least that it takes to tell the rows of the semantics

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// A bio that was submitted. A raw answer completes it before the call that gave it returns, so most tests look without waiting.

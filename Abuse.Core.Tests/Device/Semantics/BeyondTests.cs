@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <summary>Section 5: what 2009 did not have. Partitions have files of their own.</summary>
 [TestFixture]

@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <content>What moves, and what happens where it can't.</content>
 public sealed partial class PutBioTests

@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <summary>Section 3: PUT_BIO's steps, in their order. The parts on data are in PutBioTests.Data.cs.</summary>
 [TestFixture]

@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <summary>Section 3: RESET.</summary>
 [TestFixture]

@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// The rows of what a faithful model does, section by section. Each has at least one test that carries it

@@ -1,7 +1,7 @@
 using System.Reflection;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device.Semantics;
+namespace Abuse.Core.Tests;
 
 /// <summary>The table of rows and the tests that carry them must agree.</summary>
 [TestFixture]
