@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>A disk's bytes, with tables written by hand, and a reader of them that the parser is given.</summary>
 internal sealed class DiskImage(int blocks, int blockSize = 512)

@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Device.Semantics;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>When a device reads its table, and what ends that (D12). The raw server here is a single thread, as one of 2009 is.</summary>
 [TestFixture]

@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <content>Whatever the bytes: no exception, no loop, nothing outside, nothing twice.</content>
 public sealed partial class PartitionTableTests

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <content>GUID partition tables, by hand.</content>
 public sealed partial class PartitionTableTests

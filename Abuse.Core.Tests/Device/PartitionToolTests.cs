@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Device;
+namespace Abuse.Core.Tests;
 
 /// <summary>Tables made by the real tools, and what the tools say that is in them.</summary>
 [TestFixture]
