@@ -1,0 +1,286 @@
+using System.Buffers;
+using Abuse.Core.Abi;
+
+namespace Abuse.Core;
+
+/// <summary>
+/// The control side of a device, <c>abctlN</c> as an opener sees it: configure, fetch bios, answer them. Connectionless: nothing that was
+/// done through one control is tied to it, and any number of them serve one device.
+/// </summary>
+/// <remarks>
+/// Thread-safe. Calls return an errno as 2009's ioctls did; <see cref="ObjectDisposedException"/> is thrown where this control was disposed,
+/// ENODEV is returned where the device is gone.
+/// </remarks>
+public sealed partial class AbuseControl : IDisposable
+{
+    private readonly bool _disposable;
+    private bool _disposed;
+
+    internal AbuseControl(AbuseDevice device, BlockFeatures takes, bool disposable)
+    {
+        Device = device;
+        Takes = takes;
+        _disposable = disposable;
+    }
+
+    /// <summary>The device.</summary>
+    public AbuseDevice Device { get; }
+
+    /// <summary>
+    /// What this opener said it takes beyond reads and writes. With <see cref="BlockFeatures.Flush"/> GET_BIO hands out flushes, as
+    /// SYNC_NOTIFICATION; with <see cref="BlockFeatures.Fua"/> it hands out writes that must be durable before they are answered, which the
+    /// header does not show: such a server makes every write durable. Discard and WriteZeroes have no raw encoding.
+    /// </summary>
+    public BlockFeatures Takes { get; }
+
+    private BioQueue Queue
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return Device.Queue;
+        }
+    }
+
+    /// <summary>GET_STATUS.</summary>
+    /// <returns>None, or ENODEV.</returns>
+    public Errno GetStatus(out AbuseInfo info)
+    {
+        BioQueue queue = Queue;
+        DeviceConfig config = queue.Config;
+        info = new AbuseInfo
+        {
+            Size = (ulong)config.Size,
+            Number = (uint)Device.Number,
+            Flags = config.ReadOnly ? AbuseFlags.ReadOnly : AbuseFlags.None,
+            BlockSize = (uint)config.BlockSize,
+            MaxQueue = (uint)config.MaxQueue,
+            QueueSize = (uint)queue.QueueSize,
+            Errors = queue.Errors,
+            MaxVectors = AbuseIoctl.MaxVectors,
+        };
+        return config.Gone ? Errno.ENODEV : Errno.None;
+    }
+
+    /// <summary>
+    /// SET_STATUS: size, block size, max_queue and the read-only flag take effect; pending bios and the error count stay.
+    /// </summary>
+    /// <returns>
+    /// None; EFBIG for a size above 2^63-1; EINVAL for a block size that is not a power of two from 512 to 4096, a size that is not a
+    /// multiple of it, max_queue above 512 or below what is pending, a configured device without <see cref="AbuseFlags.Reconnect"/>, or a
+    /// reconnect with another size or block size; ENODEV. A failure changes nothing.
+    /// </returns>
+    public Errno SetStatus(in AbuseInfo info)
+    {
+        Errno error = Queue.Configure(info, Takes);
+        AbuseEventSource.Log.Configured(Device.Number, error, info);
+        if (error == Errno.None)
+        {
+            // TODO scan
+        }
+
+        return error;
+    }
+
+    /// <summary>
+    /// RESET: fails everything pending, ends the channels, and takes the configuration and the error count back. It can be configured again.
+    /// </summary>
+    /// <returns>None, or ENODEV.</returns>
+    public Errno Reset()
+    {
+        Errno error = Queue.Reset();
+        if (error == Errno.None)
+        {
+            AbuseEventSource.Log.DeviceReset(Device.Number);
+        }
+
+        return error;
+    }
+
+    /// <summary>
+    /// GET_BIO: the bio at the head of the queue, which goes to the tail, still pending. Fills id, sector, command and vector count; result,
+    /// vector offset and transfer address stay as they were.
+    /// </summary>
+    /// <param name="header">The caller's header.</param>
+    /// <param name="vectors">
+    /// Room for the bio's vectors, 256 at most, or empty where the caller does not want them. Lengths are filled in, addresses are 0.
+    /// </param>
+    /// <returns>
+    /// None; ENOMSG where nothing is pending (id, vector count and transfer address are then 0); EFAULT where the vectors have no room, with the
+    /// header filled and the bio at the tail; ENODEV.
+    /// </returns>
+    public Errno GetBio(ref AbuseTransferHeader header, Span<AbuseVector> vectors = default)
+    {
+        Errno error = Queue.GetBio(Takes, ref header, vectors, out bool fit);
+        return fit ? error : Errno.EFAULT;
+    }
+
+    /// <summary>
+    /// PUT_BIO: answers the bio that the header names. For a read the bytes are fetched from the vectors' addresses, for a write they are
+    /// stored there; lengths are the bio's, and what the vectors say of length and offset is ignored.
+    /// </summary>
+    /// <param name="header">As GET_BIO gave it, with the result. Id 0 means the bio at the head.</param>
+    /// <param name="vectors">An address for each of the bio's vectors. Not looked at where the result is a failure.</param>
+    /// <param name="memory">The server's address space.</param>
+    /// <returns>
+    /// None; ENOMSG where the bio is not pending; EINVAL where the header does not match it, or the result is not defined; EFAULT where a
+    /// vector or an address can't be reached; ENODEV. After EINVAL and EFAULT the bio is still pending, at the tail.
+    /// </returns>
+    public Errno PutBio(in AbuseTransferHeader header, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        Errno error = StartPut(header, out PutTarget target);
+        if (error != Errno.None || target.Id == 0)
+        {
+            return error;
+        }
+
+        int count = (int)header.VectorCount;
+        return FinishPut(target, vectors.Length >= count ? Transfer(target, vectors[..count], memory) : Errno.EFAULT);
+    }
+
+    /// <summary>Whether GET_BIO would find a bio: level-triggered, delivered before or not. 2009's POLLMSG.</summary>
+    public bool Poll() => Queue.IsReadable(Takes);
+
+    /// <summary>Waits until <see cref="Poll"/> is true.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>True; false once the device is gone.</returns>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public ValueTask<bool> WaitAsync(CancellationToken cancellationToken = default) => Queue.WaitReadableAsync(Takes, cancellationToken);
+
+    /// <summary>Opens a channel: every bio that is pending and all that come, until it is disposed or the device is reset or gone.</summary>
+    /// <param name="options">How it serves; null for a channel that takes reads and writes alone.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
+    public BioChannel OpenChannel(BioChannelOptions? options = null) => new(Queue, options ?? new BioChannelOptions());
+
+    /// <summary>Pumps a channel into a target, which stays the caller's; it takes what the target's geometry says.</summary>
+    /// <param name="target">Who does the work.</param>
+    /// <param name="concurrency">How many bios the target gets at once, at least 1.</param>
+    /// <returns>The pump; disposing it ends it.</returns>
+    /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
+    public BioServer Serve(BlockTarget target, int concurrency = 1)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        return new BioServer(Queue, target, concurrency, new BioChannelOptions { Takes = target.Geometry.Features });
+    }
+
+    /// <summary>
+    /// Closes this opener: further calls throw. Nothing pending is touched, channels that it opened stay. A device's own
+    /// <see cref="AbuseDevice.Control"/> is closed with the device, and not by this.
+    /// </summary>
+    public void Dispose() => _disposed = _disposable;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"control of {Device}{(_disposed ? ", closed" : "")}";
+
+    /// <summary>The steps of PUT_BIO up to the data. A target with id 0 says that nothing is left to do.</summary>
+    private Errno StartPut(in AbuseTransferHeader header, out PutTarget target)
+    {
+        target = default;
+        BioQueue queue = Queue;
+        if (header.Result == AbuseAnswer.DeviceFailure)
+        {
+            if (queue.Config.Gone)
+            {
+                return Errno.ENODEV;
+            }
+
+            queue.FailAll(BioResult.DeviceFailure);
+            return Errno.None;
+        }
+
+        Errno error = queue.MatchPut(Takes, header, out PutTarget found);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        switch (header.Result)
+        {
+            case AbuseAnswer.Okay:
+                target = found;
+                return Errno.None;
+            case AbuseAnswer.MediaFailure:
+                return queue.TrySettle(found.Id, BioResult.MediaFailure) ? Errno.None : Errno.ENOMSG;
+            default:
+                queue.PutBackRaw(found.Id);
+                return Errno.EINVAL;    // D7
+        }
+    }
+
+    /// <summary>A PUT_BIO that could not move its data leaves the bio pending, at the tail.</summary>
+    private Errno FinishPut(in PutTarget target, Errno error)
+    {
+        if (error == Errno.EFAULT)
+        {
+            Device.Queue.PutBackRaw(target.Id);
+        }
+
+        return error;
+    }
+
+    /// <summary>
+    /// Moves the data through memory of our own: the server's memory may be slow or hang, and the submitter's is touched only under a pin,
+    /// for the length of a copy (B2). The bio stays pending, and keeps its place in queue_size, meanwhile (D15). From here on the device's
+    /// queue is used and not this control's: a call that is under way ends as it would have when its opener is closed meanwhile.
+    /// </summary>
+    private Errno Transfer(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
+    {
+        if (target.Op == BioOp.Flush || target.Length == 0)
+        {
+            return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
+        }
+
+        byte[] rented = ArrayPool<byte>.Shared.Rent((int)target.Length);
+        try
+        {
+            Span<byte> data = rented.AsSpan(0, (int)target.Length);
+            return target.Op == BioOp.Read ? TransferRead(target, vectors, memory, data) : TransferWrite(target, vectors, memory, data);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private Errno TransferRead(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
+    {
+        Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
+        if (!Device.Queue.TryGetVectors(target.Id, lengths))
+        {
+            return Errno.ENOMSG;
+        }
+
+        int at = 0;
+        for (int i = 0; i < vectors.Length; at += (int)lengths[i++].Length)
+        {
+            if (!memory.TryRead(vectors[i].Address, data.Slice(at, (int)lengths[i].Length)))
+            {
+                return Errno.EFAULT;
+            }
+        }
+
+        return Device.Queue.TrySettleRead(target.Id, data) ? Errno.None : Errno.ENOMSG;
+    }
+
+    private Errno TransferWrite(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
+    {
+        Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
+        if (!Device.Queue.TryGetVectors(target.Id, lengths) || !Device.Queue.TryCopyOut(target.Id, data))
+        {
+            return Errno.ENOMSG;
+        }
+
+        int at = 0;
+        for (int i = 0; i < vectors.Length; at += (int)lengths[i++].Length)
+        {
+            if (!memory.TryWrite(vectors[i].Address, data.Slice(at, (int)lengths[i].Length)))
+            {
+                return Errno.EFAULT;
+            }
+        }
+
+        return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
+    }
+}

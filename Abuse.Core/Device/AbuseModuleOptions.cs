@@ -1,0 +1,18 @@
+namespace Abuse.Core;
+
+/// <summary>The parameters with which the module of 2009 was loaded.</summary>
+public sealed record AbuseModuleOptions
+{
+    /// <summary>
+    /// How many devices there are: 0, the default, for 8 at once and more when a higher one is opened; otherwise exactly so many.
+    /// </summary>
+    public int MaxAbuse { get; init; }
+
+    /// <summary>
+    /// How many partitions a device may have; 0, the default, for none. A device spans the next power of two of minors above it.
+    /// </summary>
+    public int MaxPart { get; init; }
+
+    /// <summary>The clock of its devices. The system's by default.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+}

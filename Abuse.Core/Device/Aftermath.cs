@@ -1,0 +1,117 @@
+namespace Abuse.Core;
+
+/// <summary>
+/// What is to be done once the queue's lock is free: everything that may run code of others, gathered under the lock (B8).
+/// </summary>
+internal struct Aftermath
+{
+    private Submission? _firstCompleted;
+    private Submission? _lastCompleted;
+    private ReadyWaiter? _woken;
+    private Delivery? _overtaken;
+
+    /// <summary>An attachment that has bios to fetch, from the submitter's own thread.</summary>
+    internal AttachedConsumer? Pump { get; set; }
+
+    /// <summary>
+    /// Whether to pump on the pool: for bios that were admitted by another's completion, whose thread must not be kept by their work.
+    /// </summary>
+    internal bool PumpOnPool { get; set; }
+
+    /// <summary>A channel whose redelivery timer is to start.</summary>
+    internal ChannelConsumer? Arm { get; set; }
+
+    /// <summary>Channels that ended, linked by <see cref="ChannelConsumer.NextEnded"/>.</summary>
+    internal ChannelConsumer? Ended { get; set; }
+
+    internal void Complete(Submission submission)
+    {
+        if (_lastCompleted is null)
+        {
+            _firstCompleted = submission;
+        }
+        else
+        {
+            _lastCompleted.NextCompleted = submission;
+        }
+
+        _lastCompleted = submission;
+    }
+
+    /// <summary>Adds a chain of waiters that have been taken out of their list.</summary>
+    internal void Wake(ReadyWaiter? chain)
+    {
+        while (chain is not null)
+        {
+            ReadyWaiter? next = chain.Next;
+            chain.Next = _woken;
+            _woken = chain;
+            chain = next;
+        }
+    }
+
+    internal void Overtake(Delivery delivery)
+    {
+        delivery.NextOvertaken = _overtaken;
+        _overtaken = delivery;
+    }
+
+    /// <summary>Does it all. Outside locks.</summary>
+    internal readonly void Run(BioQueue queue)
+    {
+        Arm?.StartTimer();
+        for (ReadyWaiter? waiter = _woken; waiter is not null;)
+        {
+            // The waiter may be pooled and listed again as soon as it is released.
+            ReadyWaiter? next = waiter.Next;
+            waiter.Release(ready: true);
+            waiter = next;
+        }
+
+        for (Delivery? delivery = _overtaken; delivery is not null; delivery = delivery.NextOvertaken)
+        {
+            delivery.SignalOvertaken();
+        }
+
+        for (ChannelConsumer? channel = Ended; channel is not null; channel = channel.NextEnded)
+        {
+            channel.Complete();
+        }
+
+        RunCompletions(queue);
+
+        if (PumpOnPool)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(Pump!, preferLocal: false);
+        }
+        else
+        {
+            Pump?.Pump();
+        }
+    }
+
+    private readonly void RunCompletions(BioQueue queue)
+    {
+        for (Submission? submission = _firstCompleted; submission is not null;)
+        {
+            Submission? next = submission.NextCompleted;
+            submission.NextCompleted = null;
+            if (submission.StartedAt != 0)
+            {
+                DeviceTelemetry.Record(
+                    submission.Op, submission.Length, submission.Result, queue.Time.GetElapsedTime(submission.StartedAt));
+            }
+
+            if (submission.CompletesInPlace)
+            {
+                submission.OnCompleted(submission.Result);
+            }
+            else
+            {
+                CompletionDrain.Run(submission);
+            }
+
+            submission = next;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+namespace Abuse.Core;
+
+/// <summary>
+/// An attached target's place at the device, for the bios that it does not finish inline. Fetches for itself: each bio is started as soon
+/// as it is queued, on the thread that queued it, or on the pool where another's completion admitted it.
+/// </summary>
+/// <remarks>
+/// Any number of threads pump at once. A pump that is called from within a pump of the same consumer on one thread (a target that
+/// completes at once lets the next bio in) returns, because the outer one goes on: the stack never deepens (B8).
+/// </remarks>
+internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long byteBudget)
+    : Consumer(target.Geometry.Features, byteBudget), IThreadPoolWorkItem
+{
+    /// <summary>The consumers whose pumps are on this thread's stack, outermost first: as many as devices are stacked on each other.</summary>
+    [ThreadStatic]
+    private static List<AttachedConsumer>? t_pumping;
+
+    internal BlockTarget Target => target;
+
+    internal override void OnReady(ref Aftermath after) => after.Pump = this;
+
+    internal override void OnEnded(ref Aftermath after) => queue.Detach();
+
+    internal void Pump()
+    {
+        List<AttachedConsumer> pumping = t_pumping ??= [];
+        if (pumping.Contains(this))
+        {
+            return;
+        }
+
+        pumping.Add(this);
+        try
+        {
+            while (queue.TryDeliver(this, out Delivery? delivery))
+            {
+                TargetRun.Start(target, new BioRequest(delivery));
+            }
+        }
+        finally
+        {
+            pumping.RemoveAt(pumping.Count - 1);
+        }
+    }
+
+    void IThreadPoolWorkItem.Execute() => Pump();
+}

@@ -1,0 +1,378 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Abuse.Core;
+
+/// <content>Servers: a bio is delivered, answered, abandoned, or delivered again.</content>
+internal sealed partial class BioQueue
+{
+    /// <summary>
+    /// Adds a server, which sees everything that is pending, oldest first. What it takes is offered to the block side from now on, until
+    /// the device is reset.
+    /// </summary>
+    internal void AddConsumer(Consumer consumer)
+    {
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            ObjectDisposedException.ThrowIf(_config.Gone, typeof(AbuseDevice));
+            AddConsumer(consumer, ref after);
+        }
+
+        after.Run(this);
+    }
+
+    /// <summary>Adds an attached target, which is also asked inline from now on.</summary>
+    internal void Attach(AttachedConsumer consumer)
+    {
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            ObjectDisposedException.ThrowIf(_config.Gone, typeof(AbuseDevice));
+            if (_inlineTarget is not null)
+            {
+                throw new InvalidOperationException(
+                    $"{_inlineTarget.GetType().Name} is attached to the device: dispose that attachment first, or serve this target with Control.Serve.");
+            }
+
+            AddConsumer(consumer, ref after);
+            Volatile.Write(ref _inlineTarget, consumer.Target);
+        }
+
+        after.Run(this);
+    }
+
+    /// <summary>The attached target is asked no more. Under the lock.</summary>
+    internal void Detach() => Volatile.Write(ref _inlineTarget, null);
+
+    private void AddConsumer(Consumer consumer, ref Aftermath after)
+    {
+        _consumers = [.. _consumers, consumer];
+        OfferFeatures(consumer.Takes);
+        foreach (Slot slot in LiveInOrder())
+        {
+            if (TakesAll(consumer.Takes, slot.Submission!.Needs))
+            {
+                consumer.Waiting.Add(slot.Index);
+            }
+        }
+
+        consumer.OnReady(ref after);
+    }
+
+    /// <summary>Ends a server: it gets nothing more, and its answers are refused. What it had is pending for others as it was all along.</summary>
+    internal void EndConsumer(Consumer consumer, ConsumerEnd end)
+    {
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            EndConsumer(consumer, end, ref after);
+        }
+
+        after.Run(this);
+    }
+
+    private void EndConsumer(Consumer consumer, ConsumerEnd end, ref Aftermath after)
+    {
+        if (consumer.End != ConsumerEnd.None)
+        {
+            return;
+        }
+
+        consumer.End = end;
+        _consumers = Array.FindAll(_consumers, other => other != consumer);
+        while (consumer.Oldest is { } delivery)
+        {
+            consumer.Release(delivery);
+            delivery.MarkOvertaken(ref after);
+        }
+
+        consumer.OnEnded(ref after);
+    }
+
+    /// <summary>Offers features from now on, until a reset.</summary>
+    internal void Offer(BlockFeatures features)
+    {
+        lock (SyncRoot)
+        {
+            OfferFeatures(features);
+        }
+    }
+
+    private void OfferFeatures(BlockFeatures features)
+    {
+        if ((features & ~_config.Features) != 0)
+        {
+            // The version stays: nothing that was admitted becomes wrong by it.
+            Volatile.Write(ref _config, _config with { Features = _config.Features | features });
+        }
+    }
+
+    /// <summary>Whether there is something to deliver. Under the lock.</summary>
+    internal bool HasDeliverable(Consumer consumer) => TryPick(consumer, out _);
+
+    /// <summary>Hands the server its next bio, with memory of its own (B3).</summary>
+    internal bool TryDeliver(Consumer consumer, [NotNullWhen(true)] out Delivery? delivery)
+    {
+        bool redelivers = consumer.RedeliverAfterTicks != 0;
+        long now = redelivers ? Time.GetTimestamp() : 0;
+        Aftermath after = default;
+        Slot? slot;
+        Submission submission;
+        bool copies;
+        lock (SyncRoot)
+        {
+            if (consumer.End != ConsumerEnd.None || !TryPickAndPin(consumer, out slot, out copies))
+            {
+                delivery = null;
+                return false;
+            }
+
+            consumer.Waiting.Remove(slot.Index);
+            submission = slot.Submission!;
+            delivery = TakeFreeDelivery();
+            delivery.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
+            consumer.Hold(delivery);
+            consumer.OnDelivered(ref after);
+            if (submission.Lender is { } lender && slot.TryLend(slot.Sequence))
+            {
+                delivery.UseLoan(submission.Data.Single, lender);
+            }
+
+            if (redelivers && !consumer.TimerArmed)
+            {
+                consumer.TimerArmed = true;
+                after.Arm = consumer as ChannelConsumer;
+            }
+        }
+
+        FillDelivery(delivery, slot, submission, copies);
+        after.Run(this);
+        return true;
+    }
+
+    /// <summary>
+    /// Gives a delivery memory of its own, if it has no loan; a write's bytes are copied under the pin that the caller took. Out of memory,
+    /// the bio stays pending and comes again.
+    /// </summary>
+    private void FillDelivery(Delivery delivery, Slot slot, Submission submission, bool copies)
+    {
+        bool filled = false;
+        try
+        {
+            if (!delivery.IsLoan)
+            {
+                delivery.UseOwn((int)delivery.Bytes);
+                if (copies)
+                {
+                    submission.Data.Spans.CopyTo(delivery.Memory.Span);
+                }
+            }
+
+            filled = true;
+        }
+        finally
+        {
+            if (!filled)
+            {
+                Abandon(delivery, delivery.Version);
+            }
+
+            if (copies)
+            {
+                Unpin(slot, null);
+            }
+        }
+    }
+
+    private Delivery TakeFreeDelivery()
+    {
+        Delivery delivery = _freeDeliveries ?? new Delivery(this);
+        _freeDeliveries = delivery.NextFree;
+        delivery.NextFree = null;
+        return delivery;
+    }
+
+    private static BioHead HeadOf(Slot slot, Submission submission, ulong generation) => new()
+    {
+        Id = slot.Id,
+        Op = submission.Op,
+        Offset = submission.Offset,
+        Length = submission.Length,
+        Fua = submission.Fua,
+        Generation = generation,
+    };
+
+    /// <summary>The consumer's first live bio, if its memory fits.</summary>
+    private bool TryPick(Consumer consumer, [NotNullWhen(true)] out Slot? slot)
+    {
+        for (int index = consumer.Waiting.First; index != SlotList.None; index = consumer.Waiting.After(index))
+        {
+            slot = _slots[index]!;
+            if (slot.IsLive)
+            {
+                return consumer.HasRoomFor(slot.Submission!.Data.Length);
+            }
+        }
+
+        slot = null;
+        return false;
+    }
+
+    /// <summary>As <see cref="TryPick"/>; a write is pinned, because its bytes are copied outside the lock.</summary>
+    private bool TryPickAndPin(Consumer consumer, [NotNullWhen(true)] out Slot? slot, out bool pinned)
+    {
+        while (TryPick(consumer, out slot))
+        {
+            pinned = slot.Submission!.Op == BioOp.Write;
+            if (!pinned || slot.TryPin(slot.Sequence))
+            {
+                return true;
+            }
+        }
+
+        pinned = false;
+        return false;
+    }
+
+    /// <summary>A server's answer: the first valid one settles the bio (B1).</summary>
+    internal AnswerResult Answer(Delivery delivery, ulong version, BioResult result)
+    {
+        if (!delivery.TryClaim(version))
+        {
+            return AnswerResult.AlreadyAnswered;
+        }
+
+        Slot slot = delivery.Slot;
+        ulong sequence = delivery.Sequence;
+        bool closed = delivery.Consumer.End == ConsumerEnd.Closed;
+        if (closed || !slot.TrySettle(sequence, result))
+        {
+            GiveBack(delivery, putBack: false);
+            AnswerResult refusal = closed ? AnswerResult.Closed : AnswerResult.Overtaken;
+            AbuseEventSource.Log.AnswerRefused(delivery.Head, refusal);
+            return refusal;
+        }
+
+        // The bio is pinned by the settling: its memory is the submitter's only after Unpin (B2).
+        if (delivery.IsLoan)
+        {
+            slot.TryEndLoan(sequence);
+        }
+        else
+        {
+            SwapLentBuffer(slot);
+            if (result == BioResult.Ok && delivery.Head.Op == BioOp.Read)
+            {
+                slot.Submission!.Data.Spans.CopyFrom(delivery.Memory.Span);
+            }
+        }
+
+        delivery.ReleaseMemory(bufferIsTheBios: true);
+        Unpin(slot, delivery);
+        if (result == BioResult.DeviceFailure)
+        {
+            FailAll(BioResult.DeviceFailure);
+        }
+
+        return AnswerResult.Accepted;
+    }
+
+    /// <summary>The server gives up the delivery; the bio comes again to this channel.</summary>
+    internal bool Abandon(Delivery delivery, ulong version)
+    {
+        if (!delivery.TryClaim(version))
+        {
+            return false;
+        }
+
+        GiveBack(delivery, putBack: true);
+        return true;
+    }
+
+    private void GiveBack(Delivery delivery, bool putBack)
+    {
+        Aftermath after = default;
+        Slot slot = delivery.Slot;
+        bool stays = delivery.IsLoan && slot.TryEndLoan(delivery.Sequence);
+        delivery.ReleaseMemory(bufferIsTheBios: stays);
+        lock (SyncRoot)
+        {
+            if (putBack)
+            {
+                PutBack(delivery, ref after);
+            }
+
+            LetGo(delivery, ref after);
+        }
+
+        after.Run(this);
+    }
+
+    /// <summary>Takes a delivery out of all lists, and lets its server have more; it can be used again. Under the lock.</summary>
+    private void LetGo(Delivery delivery, ref Aftermath after)
+    {
+        Consumer consumer = delivery.Consumer;
+        delivery.UnlinkFromSlot();
+        bool wasFull = delivery.IsHeld && consumer.Waiting.First != SlotList.None;
+        consumer.Release(delivery);
+        if (wasFull && consumer.End == ConsumerEnd.None)
+        {
+            consumer.OnReady(ref after);
+        }
+
+        // One whose token is being cancelled outside the lock is left to the GC.
+        if (!delivery.IsSignalled)
+        {
+            delivery.NextFree = _freeDeliveries;
+            _freeDeliveries = delivery;
+        }
+    }
+
+    private static void PutBack(Delivery delivery, ref Aftermath after)
+    {
+        Slot slot = delivery.Slot;
+        if (delivery.Consumer.End == ConsumerEnd.None && slot.IsLive && slot.Sequence == delivery.Sequence)
+        {
+            delivery.Consumer.Waiting.Add(slot.Index);
+            delivery.Consumer.OnReady(ref after);
+        }
+    }
+
+    /// <summary>
+    /// Delivers again what the server has had too long; an answer to the old delivery still counts if it is the first.
+    /// </summary>
+    /// <returns>In how many ticks the next is due; null if nothing is held.</returns>
+    internal long? RedeliverOverdue(Consumer consumer)
+    {
+        long now = Time.GetTimestamp();
+        long? next = null;
+        int redelivered = 0;
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            while (consumer.Oldest is { } delivery)
+            {
+                long left = delivery.DeliveredAt + consumer.RedeliverAfterTicks - now;
+                if (left > 0)
+                {
+                    next = left;
+                    break;
+                }
+
+                redelivered++;
+                consumer.Release(delivery);
+                PutBack(delivery, ref after);
+            }
+
+            consumer.TimerArmed = next is not null;
+        }
+
+        if (redelivered != 0)
+        {
+            AbuseEventSource.Log.Redelivered(redelivered);
+        }
+
+        after.Run(this);
+        return next;
+    }
+}

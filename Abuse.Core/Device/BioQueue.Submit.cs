@@ -1,0 +1,310 @@
+using System.Diagnostics;
+
+namespace Abuse.Core;
+
+/// <content>The block side: a bio is refused, runs inline, is queued, or waits for credit.</content>
+internal sealed partial class BioQueue
+{
+    /// <summary>
+    /// Has the attached target do the work now, on this thread and on the submitter's memory (B4): no lock, no copy, no allocation.
+    /// </summary>
+    /// <returns>
+    /// An outcome, or <see cref="BioResult.Pending"/>: nothing happened (nothing is attached, its target would have to wait, or the queue
+    /// is full), and <see cref="Enqueue"/> is the way.
+    /// </returns>
+    internal BioResult ExecuteInline(in BioHead head, BioSpans data)
+    {
+        BlockTarget? target = Volatile.Read(ref _inlineTarget);
+        if (target is null)
+        {
+            return BioResult.Pending;
+        }
+
+        return DeviceTelemetry.IsListening ? ExecuteMeasured(target, head, data) : ExecuteInline(target, head, data);
+    }
+
+    private BioResult ExecuteMeasured(BlockTarget target, in BioHead head, BioSpans data)
+    {
+        long start = Time.GetTimestamp();
+        BioResult result = ExecuteInline(target, head, data);
+        if (result != BioResult.Pending)
+        {
+            DeviceTelemetry.Record(head.Op, head.Length, result, Time.GetElapsedTime(start));
+        }
+
+        return result;
+    }
+
+    private BioResult ExecuteInline(BlockTarget target, in BioHead head, BioSpans data)
+    {
+        GateState entry;
+        while (true)
+        {
+            // The gate is read first: a configuration that is newer than the checks fails the swap.
+            entry = _gate.Read();
+            DeviceConfig config = Config;
+            if (config.Version != entry.Version)
+            {
+                Thread.SpinWait(1);
+                continue;
+            }
+
+            BioResult refusal = config.Check(head.Op, head.Offset, head.Length, head.Fua, out bool countsAsError);
+            if (refusal != BioResult.Pending)
+            {
+                if (countsAsError)
+                {
+                    CountError();
+                }
+
+                return refusal;
+            }
+
+            if (entry.Waiting || entry.Count >= config.MaxQueue)
+            {
+                return BioResult.Pending;
+            }
+
+            if (_gate.TryMove(entry, entry.Entered()))
+            {
+                break;
+            }
+        }
+
+        BioResult result = TargetCall.Execute(target, head, data);
+        return LeaveInline(entry.Generation, result);
+    }
+
+    /// <summary>
+    /// The end of an inline call, and its place in the order of things: if everything pending was failed meanwhile, this bio was among it
+    /// (B2: it was settled then, and completes now).
+    /// </summary>
+    private BioResult LeaveInline(uint generation, BioResult result)
+    {
+        while (true)
+        {
+            GateState state = _gate.Read();
+            if (state.Generation != generation)
+            {
+                return _lastFailure;
+            }
+
+            if (_gate.TryMove(state, state.Left()))
+            {
+                if (state.Waiting)
+                {
+                    AdmitWaiting();
+                }
+
+                break;
+            }
+        }
+
+        if (result == BioResult.DeviceFailure)
+        {
+            FailAll(BioResult.DeviceFailure);
+        }
+
+        return result;
+    }
+
+    /// <summary>
+    /// Queues a bio for whoever serves. A refusal is returned and completes nothing; after <see cref="BioResult.Pending"/> the
+    /// submission's <see cref="Submission.OnCompleted"/> follows, perhaps before this returns.
+    /// </summary>
+    internal BioResult Enqueue(Submission submission)
+    {
+        Debug.Assert(!submission.IsWaiting && submission.NextCompleted is null, "the submission is the caller's");
+        submission.Id = 0;
+        submission.StartedAt = DeviceTelemetry.IsListening ? Time.GetTimestamp() : 0;
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            DeviceConfig config = _config;
+            BioResult refusal = config.Check(submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
+            if (refusal == BioResult.Pending && !AdmitOrWait(submission, config, ref after))
+            {
+                refusal = BioResult.QueueFull;
+                countsAsError = true;
+            }
+
+            if (refusal != BioResult.Pending)
+            {
+                if (countsAsError)
+                {
+                    CountError();
+                }
+
+                return refusal;
+            }
+        }
+
+        after.Run(this);
+        return BioResult.Pending;
+    }
+
+    /// <summary>Settles a bio as cancelled, wherever it is, and so gives its memory back (B5). Nothing happens if it is settled.</summary>
+    internal void Cancel(Submission submission)
+    {
+        ulong id;
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            id = submission.Id;
+            if (submission.IsWaiting)
+            {
+                RemoveWaiting(submission);
+                Finished(submission, BioResult.Canceled, ref after);
+            }
+        }
+
+        after.Run(this);
+        TrySettle(id, BioResult.Canceled);
+    }
+
+    /// <summary>False where the queue is full and the submission does not wait. Under the lock.</summary>
+    private bool AdmitOrWait(Submission submission, DeviceConfig config, ref Aftermath after)
+    {
+        while (true)
+        {
+            GateState state = _gate.Read();
+            if (!state.Waiting && state.Count < config.MaxQueue && _freeCount > 0)
+            {
+                if (_gate.TryMove(state, state.Entered()))
+                {
+                    Link(submission, state.Generation, ref after);
+                    return true;
+                }
+            }
+            else if (!submission.WaitsForCredit)
+            {
+                return false;
+            }
+            else if (_gate.TryMove(state, state.WithWaiting(true)))
+            {
+                // With the bit set whoever leaves next comes here for it: no credit is missed.
+                AddWaiting(submission);
+                return true;
+            }
+        }
+    }
+
+    private void AdmitWaiting()
+    {
+        Aftermath after = default;
+        lock (SyncRoot)
+        {
+            AdmitWaiting(ref after);
+        }
+
+        after.Run(this);
+    }
+
+    /// <summary>Gives credits to those who wait, first come first served. Under the lock.</summary>
+    private void AdmitWaiting(ref Aftermath after)
+    {
+        while (_firstWaiting is { } submission)
+        {
+            GateState state = _gate.Read();
+            if (state.Count >= _config.MaxQueue || _freeCount == 0)
+            {
+                return;
+            }
+
+            // The last one out takes the bit with it, in the same step.
+            if (_gate.TryMove(state, state.Entered().WithWaiting(submission.NextWaiting is not null)))
+            {
+                RemoveFromWaiting(submission);
+                Link(submission, state.Generation, ref after);
+                after.PumpOnPool = after.Pump is not null;
+            }
+        }
+    }
+
+    /// <summary>Puts an admitted bio into a slot and into every list. Under the lock.</summary>
+    private void Link(Submission submission, uint generation, ref Aftermath after)
+    {
+        Slot slot = TakeFreeSlot();
+        submission.Id = slot.Open(++_sequence, submission, generation);
+        if (submission.IsRaw)
+        {
+            _rotation.Add(slot.Index);
+            after.Wake(_pollers.TakeAll());
+        }
+
+        foreach (Consumer consumer in _consumers)
+        {
+            if (TakesAll(consumer.Takes, submission.Needs))
+            {
+                consumer.Waiting.Add(slot.Index);
+                consumer.OnReady(ref after);
+            }
+        }
+    }
+
+    private static bool TakesAll(BlockFeatures takes, BlockFeatures needs) => (needs & ~takes) == 0;
+
+    private void AddWaiting(Submission submission)
+    {
+        submission.IsWaiting = true;
+        submission.NextWaiting = null;
+        submission.PreviousWaiting = _lastWaiting;
+        if (_lastWaiting is null)
+        {
+            _firstWaiting = submission;
+        }
+        else
+        {
+            _lastWaiting.NextWaiting = submission;
+        }
+
+        _lastWaiting = submission;
+    }
+
+    /// <summary>Takes one out of turn, and the gate's bit with the last.</summary>
+    private void RemoveWaiting(Submission submission)
+    {
+        RemoveFromWaiting(submission);
+        if (_firstWaiting is null)
+        {
+            MoveGate(static state => state.WithWaiting(false));
+        }
+    }
+
+    private void RemoveFromWaiting(Submission submission)
+    {
+        submission.IsWaiting = false;
+        if (submission.PreviousWaiting is null)
+        {
+            _firstWaiting = submission.NextWaiting;
+        }
+        else
+        {
+            submission.PreviousWaiting.NextWaiting = submission.NextWaiting;
+        }
+
+        if (submission.NextWaiting is null)
+        {
+            _lastWaiting = submission.PreviousWaiting;
+        }
+        else
+        {
+            submission.NextWaiting.PreviousWaiting = submission.PreviousWaiting;
+        }
+
+        submission.NextWaiting = submission.PreviousWaiting = null;
+    }
+
+    private GateState MoveGate(Func<GateState, GateState> step)
+    {
+        while (true)
+        {
+            GateState from = _gate.Read();
+            GateState to = step(from);
+            if (_gate.TryMove(from, to))
+            {
+                return to;
+            }
+        }
+    }
+}

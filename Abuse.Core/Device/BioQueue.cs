@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using Abuse.Core.Abi;
+
+namespace Abuse.Core;
+
+/// <summary>
+/// The device's state: its configuration, its pending bios, and everyone who waits for either. <see cref="AbuseDevice"/> and
+/// <see cref="AbuseControl"/> are its public faces.
+/// </summary>
+/// <remarks>
+/// <para>
+/// One lock guards the lists, the slots' occupation, the waiting front ends and the consumers. It is held for a few dozen instructions;
+/// no code of others runs under it: what must follow is gathered in an <see cref="Aftermath"/> and run after it (B8). Memory is copied
+/// outside it, under a pin of the slot (B2).
+/// </para>
+/// <para>
+/// Two things are lock-free. A bio that an attached target answers inline enters and leaves through the <see cref="Gate"/> alone (B4). And
+/// settling is one compare-and-swap on the slot's word (B1); the lock is then taken to finish: unlink, free the slot, admit who waits.
+/// Between the two the bio is still in the lists, so whoever walks them passes over what is not live.
+/// </para>
+/// <para>Parts: Submit (the block side), Settle (completion), Deliver (servers), Control (the interface of 2009).</para>
+/// </remarks>
+internal sealed partial class BioQueue
+{
+    /// <summary>Places for bios: the largest max_queue.</summary>
+    internal const int SlotCount = AbuseIoctl.MaxQueueLimit;
+
+    private readonly Slot?[] _slots = new Slot?[SlotCount];
+
+    /// <summary>Free slots, a stack, so that the ones in use stay few and warm.</summary>
+    private readonly short[] _free = new short[SlotCount];
+
+    /// <summary>Live bios that 2009's interface can express, in the order of GET_BIO: a fetched one goes to the end.</summary>
+    private readonly SlotList _rotation = new();
+
+    private readonly WaitList _pollers;
+
+    /// <summary>Replaced whole at every change, so that it can be walked without care.</summary>
+    private Consumer[] _consumers = [];
+
+    private Gate _gate;
+
+    /// <summary>Written under the lock after the gate has its version; read anywhere.</summary>
+    private DeviceConfig _config = new();
+
+    /// <summary>The target that runs bios inline; null if there is none.</summary>
+    private BlockTarget? _inlineTarget;
+
+    /// <summary>What failed everything the last time the generation changed.</summary>
+    private BioResult _lastFailure = BioResult.Offline;
+
+    private Submission? _firstWaiting;
+    private Submission? _lastWaiting;
+    /// <summary>Deliveries that can be used again, linked by their slot link.</summary>
+    private Delivery? _freeDeliveries;
+
+    private int _freeCount;
+    private ulong _sequence;
+    private ulong _deliveryGeneration;
+    private uint _errors;
+
+    internal BioQueue(TimeProvider time)
+    {
+        Time = time;
+        _pollers = new WaitList(SyncRoot);
+        for (short slot = 0; slot < SlotCount; slot++)
+        {
+            _free[slot] = (short)(SlotCount - 1 - slot);
+        }
+
+        _freeCount = SlotCount;
+    }
+
+    internal Lock SyncRoot { get; } = new();
+
+    internal TimeProvider Time { get; }
+
+    internal DeviceConfig Config => Volatile.Read(ref _config);
+
+    /// <summary>How many bios are pending: queued or running inline.</summary>
+    internal int QueueSize => _gate.Read().Count;
+
+    internal uint Errors => Volatile.Read(ref _errors);
+
+    /// <summary>Whether every slot is free and nobody waits: what must hold when nothing is pending. For tests; takes the lock.</summary>
+    internal bool IsIdle()
+    {
+        lock (SyncRoot)
+        {
+            return _freeCount == SlotCount && _rotation.First == SlotList.None
+                && _firstWaiting is null && _gate.Read() is { Count: 0, Waiting: false };
+        }
+    }
+
+    private void CountError() => Interlocked.Increment(ref _errors);
+
+    /// <summary>Live bios in the order in which they came: for what is seldom done. Under the lock.</summary>
+    private List<Slot> LiveInOrder()
+    {
+        var live = new List<Slot>();
+        foreach (Slot? slot in _slots)
+        {
+            if (slot is { IsLive: true })
+            {
+                live.Add(slot);
+            }
+        }
+
+        live.Sort(static (a, b) => a.Sequence.CompareTo(b.Sequence));
+        return live;
+    }
+
+    private Slot TakeFreeSlot()
+    {
+        Debug.Assert(_freeCount > 0, "the caller saw a free slot");
+        int index = _free[--_freeCount];
+        return _slots[index] ??= new Slot(index);
+    }
+
+    private Slot? FindSlot(ulong id) => id == 0 ? null : Volatile.Read(ref _slots[Slot.IndexOf(id)]);
+}
