@@ -45,7 +45,7 @@ public sealed partial class BlockClientTests
             {
                 Loop(client, style, buffer, count);
                 return true;
-            }));
+            }), awaits: style == ClientStyle.Async);
     }
 
     [Test]
@@ -55,7 +55,7 @@ public sealed partial class BlockClientTests
         using BioServer server = device.Control.Serve(new MemoryTarget(Size), concurrency: 2);
         var client = new BlockClient(device);
         byte[][] buffers = [.. Enumerable.Range(0, 8).Select(_ => new byte[4096])];
-        await Allocations.AssertNone(count => Task.WhenAll(buffers.Select(buffer => Task.Run(() => LoopAsync(client, ClientStyle.Async, buffer, count)))), rounds: 4000);
+        await Allocations.AssertNone(count => Task.WhenAll(buffers.Select(buffer => Task.Run(() => LoopAsync(client, ClientStyle.Async, buffer, count)))), rounds: 4000, awaits: true);
     }
 
     [Test]
@@ -72,7 +72,7 @@ public sealed partial class BlockClientTests
             {
                 await client.WriteAsync(0, buffer, cancellationToken: cancellation.Token);
             }
-        }));
+        }), awaits: true);
     }
 
     private BlockClient Inline()
