@@ -200,9 +200,12 @@ public abstract class BlockTargetContract
         }
     }
 
-    private protected BlockTarget Create(long size = Size, int blockSize = 512)
+    private protected BlockTarget Create(long size = Size, int blockSize = 512) => Keep(Make(size, blockSize));
+
+    /// <summary>Disposes the target after the test.</summary>
+    private protected T Keep<T>(T target)
+        where T : BlockTarget
     {
-        BlockTarget target = Make(size, blockSize);
         _targets.Add(target);
         return target;
     }

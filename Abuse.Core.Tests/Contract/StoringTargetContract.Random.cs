@@ -35,6 +35,7 @@ public abstract partial class StoringTargetContract
         int seed = ContractSeed.Next();
         string[] losses = OnThreads(4, thread => WriteAndDiscardOwnSectors(target, new Random(seed + thread), thread, threads: 4));
         Assert.That(losses, Is.All.Empty);
+        Assert.That(AfterStress(target), Is.Null);
     }
 
     [Test]
@@ -43,6 +44,7 @@ public abstract partial class StoringTargetContract
         Assume.That(DiscardsToZeroes && Features.HasFlag(BlockFeatures.Discard));
         BlockTarget target = Create();
         using var stop = new CancellationTokenSource();
+        int writers = 2;
         string[] errors = OnThreads(3, thread =>
         {
             if (thread == 2)
@@ -51,11 +53,19 @@ public abstract partial class StoringTargetContract
             }
 
             string error = WriteVersions(target, thread);
-            stop.Cancel();
+            if (Interlocked.Decrement(ref writers) == 0)
+            {
+                stop.Cancel();
+            }
+
             return error;
         });
         Assert.That(errors, Is.All.Empty);
+        Assert.That(AfterStress(target), Is.Null);
     }
+
+    /// <summary>What else must hold after many threads changed the target: null if it does.</summary>
+    private protected virtual string? AfterStress(BlockTarget target) => null;
 
     /// <summary>What else must hold between two steps: null if it does.</summary>
     private protected virtual string? AfterStep(BlockTarget target, byte[] model) => null;
@@ -166,11 +176,12 @@ public abstract partial class StoringTargetContract
         {
             byte version = (byte)((round % 255) + 1);
             memory.AsSpan().Fill(version);
-            caller.Write(thread * 512, memory);
-            caller.Read(thread * 512, memory);
-            if (memory.AsSpan().ContainsAnyExcept((byte)0, version))
+            BioResult written = caller.Write(thread * 512, memory);
+            BioResult read = caller.Read(thread * 512, memory);
+            int other = memory.AsSpan().IndexOfAnyExcept((byte)0, version);
+            if (other >= 0 || written != BioResult.Ok || read != BioResult.Ok)
             {
-                return $"round {round}: found {memory.AsSpan().IndexOfAnyExcept((byte)0, version)}";
+                return $"round {round}: {written}, {read}; byte {other} is neither {version} nor 0";
             }
         }
 

@@ -84,7 +84,7 @@ public sealed partial class MemoryTarget : BlockTarget
 
         BlockRange.CheckMemory(bio, data.Length);
         int start = (int)offset & (ChunkSize - 1);
-        if (start + data.Length > ChunkSize || data.Length == 0)
+        if (data.Length > ChunkSize - start || data.Length == 0)
         {
             return bio.Op == BioOp.Read ? ReadChunks(offset, data) : WriteChunks(offset, data);
         }
