@@ -27,6 +27,11 @@ public sealed partial class BlockClient
             return new ValueTask<BioResult>(BioResult.Ok);
         }
 
+        if (buffer.Length > AbuseIoctl.MaxBioLength && IsBeyondEnd(offset, buffer.Length))
+        {
+            return new ValueTask<BioResult>(BioResult.OutOfRange);
+        }
+
         return buffer.Length <= AbuseIoctl.MaxBioLength
             ? RunAsync(Bio.Read(offset, buffer), cancellationToken)
             : RunAsync(new ContiguousPieces(BioOp.Read, offset, buffer, fua: false), cancellationToken);
@@ -45,7 +50,11 @@ public sealed partial class BlockClient
     /// <summary>As <see cref="ReadAsync(long, IReadOnlyList{Memory{byte}}, CancellationToken)"/>, with the outcome as a value.</summary>
     public ValueTask<BioResult> TryReadAsync(long offset, IReadOnlyList<Memory<byte>> buffers, CancellationToken cancellationToken = default)
     {
-        Check(offset, LengthOf(buffers));
+        if (Decide(offset, LengthOf(buffers)) is var decided and not BioResult.Pending)
+        {
+            return new ValueTask<BioResult>(decided);
+        }
+
         Memory<byte>[] segments = [.. buffers];
         return AreWholeBlocks(segments)
             ? RunAsync(new ScatteredPieces(BioOp.Read, offset, segments, fua: false), cancellationToken)
@@ -75,6 +84,11 @@ public sealed partial class BlockClient
             return new ValueTask<BioResult>(BioResult.Ok);
         }
 
+        if (buffer.Length > AbuseIoctl.MaxBioLength && IsBeyondEnd(offset, buffer.Length))
+        {
+            return new ValueTask<BioResult>(BioResult.OutOfRange);
+        }
+
         bool flush = NeedsFlushAfter(fua);
         ValueTask<BioResult> written = buffer.Length <= AbuseIoctl.MaxBioLength
             ? RunAsync(Bio.Write(offset, buffer, fua && !flush), cancellationToken)
@@ -98,7 +112,11 @@ public sealed partial class BlockClient
     public ValueTask<BioResult> TryWriteAsync(
         long offset, IReadOnlyList<ReadOnlyMemory<byte>> buffers, bool fua = false, CancellationToken cancellationToken = default)
     {
-        Check(offset, LengthOf(buffers));
+        if (Decide(offset, LengthOf(buffers)) is var decided and not BioResult.Pending)
+        {
+            return new ValueTask<BioResult>(decided);
+        }
+
         Memory<byte>[] segments = [.. buffers.Select(MemoryMarshal.AsMemory)];
         bool flush = NeedsFlushAfter(fua);
         ValueTask<BioResult> written = AreWholeBlocks(segments)

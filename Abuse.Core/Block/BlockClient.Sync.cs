@@ -18,6 +18,11 @@ public sealed partial class BlockClient
     public BioResult TryRead(long offset, Span<byte> buffer)
     {
         Check(offset, buffer.Length);
+        if (buffer.Length > AbuseIoctl.MaxBioLength && IsBeyondEnd(offset, buffer.Length))
+        {
+            return BioResult.OutOfRange;
+        }
+
         BioResult result = BioResult.Ok;
         while (result == BioResult.Ok && !buffer.IsEmpty)
         {
@@ -41,7 +46,11 @@ public sealed partial class BlockClient
     /// <summary>As <see cref="Read(long, IReadOnlyList{Memory{byte}})"/>, with the outcome as a value.</summary>
     public BioResult TryRead(long offset, IReadOnlyList<Memory<byte>> buffers)
     {
-        Check(offset, LengthOf(buffers));
+        if (Decide(offset, LengthOf(buffers)) is var decided and not BioResult.Pending)
+        {
+            return decided;
+        }
+
         Memory<byte>[] segments = [.. buffers];
         if (AreWholeBlocks(segments))
         {
@@ -83,6 +92,11 @@ public sealed partial class BlockClient
             return BioResult.Ok;
         }
 
+        if (buffer.Length > AbuseIoctl.MaxBioLength && IsBeyondEnd(offset, buffer.Length))
+        {
+            return BioResult.OutOfRange;
+        }
+
         bool flush = NeedsFlushAfter(fua);
         BioResult result = BioResult.Ok;
         while (result == BioResult.Ok && !buffer.IsEmpty)
@@ -108,7 +122,11 @@ public sealed partial class BlockClient
     /// <summary>As <see cref="Write(long, IReadOnlyList{ReadOnlyMemory{byte}}, bool)"/>, with the outcome as a value.</summary>
     public BioResult TryWrite(long offset, IReadOnlyList<ReadOnlyMemory<byte>> buffers, bool fua = false)
     {
-        Check(offset, LengthOf(buffers));
+        if (Decide(offset, LengthOf(buffers)) is var decided and not BioResult.Pending)
+        {
+            return decided;
+        }
+
         Memory<byte>[] segments = [.. buffers.Select(MemoryMarshal.AsMemory)];
         bool flush = NeedsFlushAfter(fua);
         BioResult result = AreWholeBlocks(segments)
@@ -204,17 +222,12 @@ public sealed partial class BlockClient
             return BioResult.Pending;
         }
 
-        if (_partition is not null)
+        if (!TryPlace(offset, piece.Length, out long placed))
         {
-            if (piece.Length > _partition.Length || offset > _partition.Length - piece.Length)
-            {
-                return BioResult.OutOfRange;
-            }
-
-            offset += _partition.Offset;
+            return BioResult.OutOfRange;
         }
 
-        var head = new BioHead { Op = op, Offset = offset, Length = piece.Length, Fua = fua, MayBlock = true };
+        var head = new BioHead { Op = op, Offset = placed, Length = piece.Length, Fua = fua, MayBlock = true };
         return _queue.ExecuteInline(head, new BioSpans(piece));
     }
 

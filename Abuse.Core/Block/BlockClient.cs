@@ -41,11 +41,19 @@ public sealed partial class BlockClient
 
     /// <summary>A client of one partition: offset 0 is its first byte, and nothing reaches outside it.</summary>
     /// <param name="device">The device; borrowed.</param>
-    /// <param name="partition">The partition.</param>
+    /// <param name="partition">The partition; whole sectors of 512 bytes.</param>
+    /// <exception cref="ArgumentException">The partition starts below 0, ends beyond 2^63 - 1, or is not in whole sectors.</exception>
     public BlockClient(AbuseDevice device, BlockPartition partition)
         : this(device)
     {
         ArgumentNullException.ThrowIfNull(partition);
+        if (((partition.Offset | partition.Length) & (AbuseIoctl.SectorSize - 1)) != 0
+            || partition.Offset < 0 || partition.Length < 0 || partition.Offset > long.MaxValue - partition.Length)
+        {
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture,
+                $"A partition is whole sectors of 512 bytes from 0 on: {partition.Length} bytes at {partition.Offset} is not."), nameof(partition));
+        }
+
         _partition = partition;
     }
 
@@ -80,22 +88,57 @@ public sealed partial class BlockClient
         }
     }
 
-    /// <summary>The bio's place on the device; false where it leaves the partition.</summary>
+    /// <summary>
+    /// Whether an operation of several bios ends beyond the end: it is refused whole, before its first bio. One bio alone gets that from the
+    /// device.
+    /// </summary>
+    private bool IsBeyondEnd(long offset, long length)
+    {
+        DeviceConfig config = _queue.Config;
+        long end = _partition is not null ? _partition.Length
+
+            // As the device has it: where there is no size there is no end, but for that of the numbers.
+            : config is { Configured: true, Size: not 0 } ? config.Size
+            : long.MaxValue;
+        return offset > end - length;
+    }
+
+    /// <summary>Misuse, and what of a list of buffers is decided before any bio: nothing to do, or out of range.</summary>
+    /// <returns>The outcome, or <see cref="BioResult.Pending"/> to go on.</returns>
+    private BioResult Decide(long offset, long length)
+    {
+        Check(offset, length);
+        return length == 0 ? BioResult.Ok : IsBeyondEnd(offset, length) ? BioResult.OutOfRange : BioResult.Pending;
+    }
+
+    /// <summary>The place on the device of a range of the client's; false where it leaves the partition or the numbers.</summary>
+    private bool TryPlace(long offset, long length, out long placed)
+    {
+        placed = offset;
+        if (_partition is null)
+        {
+            return offset <= long.MaxValue - length;
+        }
+
+        placed += _partition.Offset;
+        return offset <= _partition.Length - length;
+    }
+
     private bool TryPlace(in Bio bio, out Bio placed)
     {
         placed = bio;
-        if (_partition is null || bio.Op == BioOp.Flush)
+        if (bio.Op == BioOp.Flush)
         {
             return true;
         }
 
-        if (bio.Length > _partition.Length || bio.Offset > _partition.Length - bio.Length)
+        bool isPlaced = TryPlace(bio.Offset, bio.Length, out long offset);
+        if (_partition is not null)
         {
-            return false;
+            placed = bio.At(offset);
         }
 
-        placed = bio.At(_partition.Offset + bio.Offset);
-        return true;
+        return isPlaced;
     }
 
     private bool NeedsFlushAfter(bool fua) => fua && (Features & (BlockFeatures.Fua | BlockFeatures.Flush)) == BlockFeatures.Flush;
