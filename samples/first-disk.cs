@@ -4,7 +4,6 @@
 // a bad sector, a failed device, a hung server, a server that vanishes, a reset. Each step checks what it says.
 //
 //     dotnet run samples/first-disk.cs        (exit code 1 and a last line that says why, if something did not hold)
-//
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Abuse.Core;
