@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Abi;
+namespace Abuse.Core.Tests;
 
 /// <summary>The structs of 2009 byte by byte, as a program that was compiled against its header sees them.</summary>
 [TestFixture]

@@ -2,7 +2,7 @@ using System.Reflection;
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Abi;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// Every number of the interface. The lists are whole: a constant or a value that is added without a line here fails, as does one that is gone.

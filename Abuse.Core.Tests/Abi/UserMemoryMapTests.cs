@@ -1,7 +1,7 @@
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Abi;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 public sealed class UserMemoryMapTests

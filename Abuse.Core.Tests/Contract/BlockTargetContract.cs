@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>What every <see cref="BlockTarget"/> keeps, one without a medium too. A target's fixture inherits this and says how to make one and where it differs.</summary>
 public abstract class BlockTargetContract

@@ -1,7 +1,7 @@
 using System.Globalization;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>The seed of a randomised test: printed, and taken from ABUSE_SEED to run it again.</summary>
 internal static class ContractSeed

@@ -3,7 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <content>Random bios against a flat array, and many threads at once.</content>
 public abstract partial class StoringTargetContract

@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>What a target that has a medium keeps besides: it returns what was written.</summary>
 public abstract partial class StoringTargetContract : BlockTargetContract

@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>Calls a target as a device does, in one of the three ways.</summary>
 internal sealed class TargetCaller(BlockTarget target, TargetPath path)

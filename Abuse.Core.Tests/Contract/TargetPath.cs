@@ -1,4 +1,4 @@
-namespace Abuse.Core.Tests.Contract;
+namespace Abuse.Core.Tests;
 
 /// <summary>The ways in which a device calls a target.</summary>
 public enum TargetPath

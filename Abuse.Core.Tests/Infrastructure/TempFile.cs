@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>The name of a file that is gone after the test. The file itself is the test's to make.</summary>
 internal sealed class TempFile : IDisposable

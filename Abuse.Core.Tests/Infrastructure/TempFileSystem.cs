@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// A small file system in memory, mounted for one test: the way to have a full disk and a read-only one that bind root too. Needs the right to

@@ -1,7 +1,7 @@
 using Abuse.Core.Interop;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Interop;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 [Platform("Linux")]

@@ -1,9 +1,8 @@
 using Abuse.Core.Interop;
-using Abuse.Core.Tests.Infrastructure;
 using Microsoft.Win32.SafeHandles;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Interop;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 [Platform("Linux")]

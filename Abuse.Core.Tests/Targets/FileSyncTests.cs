@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Targets;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 public sealed class FileSyncTests

@@ -1,9 +1,7 @@
 using System.ComponentModel;
-using Abuse.Core.Tests.Contract;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Targets;
+namespace Abuse.Core.Tests;
 
 /// <content>Files that can't be written: read-only ones, read-only file systems, full disks. All of it as root too.</content>
 public sealed partial class FileTargetTests

@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Contract;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Targets;
+namespace Abuse.Core.Tests;
 
 /// <content>
 /// Threads, overlap and durability. No file is slow on demand, so a seam that runs in each bio, on the thread that does it, makes it so.

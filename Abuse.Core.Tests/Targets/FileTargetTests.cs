@@ -1,8 +1,6 @@
-using Abuse.Core.Tests.Contract;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Targets;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 public sealed partial class FileTargetTests : StoringTargetContract

@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Contract;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Targets;
+namespace Abuse.Core.Tests;
 
 [TestFixture]
 public sealed class NullTargetTests : BlockTargetContract

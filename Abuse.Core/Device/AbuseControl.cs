@@ -214,7 +214,7 @@ public sealed partial class AbuseControl : IDisposable
     {
         if (error == Errno.EFAULT)
         {
-            Queue.PutBackRaw(target.Id);
+            Device.Queue.PutBackRaw(target.Id);
         }
 
         return error;
@@ -222,13 +222,14 @@ public sealed partial class AbuseControl : IDisposable
 
     /// <summary>
     /// Moves the data through memory of our own: the server's memory may be slow or hang, and the submitter's is touched only under a pin,
-    /// for the length of a copy (B2). The bio stays pending, and keeps its place in queue_size, meanwhile (D15).
+    /// for the length of a copy (B2). The bio stays pending, and keeps its place in queue_size, meanwhile (D15). From here on the device's
+    /// queue is used and not this control's: a call that is under way ends as it would have when its opener is closed meanwhile.
     /// </summary>
     private Errno Transfer(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
     {
         if (target.Op == BioOp.Flush || target.Length == 0)
         {
-            return Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
+            return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
         }
 
         byte[] rented = ArrayPool<byte>.Shared.Rent((int)target.Length);
@@ -246,7 +247,7 @@ public sealed partial class AbuseControl : IDisposable
     private Errno TransferRead(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
     {
         Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
-        if (!Queue.TryGetVectors(target.Id, lengths))
+        if (!Device.Queue.TryGetVectors(target.Id, lengths))
         {
             return Errno.ENOMSG;
         }
@@ -260,13 +261,13 @@ public sealed partial class AbuseControl : IDisposable
             }
         }
 
-        return Queue.TrySettleRead(target.Id, data) ? Errno.None : Errno.ENOMSG;
+        return Device.Queue.TrySettleRead(target.Id, data) ? Errno.None : Errno.ENOMSG;
     }
 
     private Errno TransferWrite(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
     {
         Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
-        if (!Queue.TryGetVectors(target.Id, lengths) || !Queue.TryCopyOut(target.Id, data))
+        if (!Device.Queue.TryGetVectors(target.Id, lengths) || !Device.Queue.TryCopyOut(target.Id, data))
         {
             return Errno.ENOMSG;
         }
@@ -280,6 +281,6 @@ public sealed partial class AbuseControl : IDisposable
             }
         }
 
-        return Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
+        return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
     }
 }

@@ -6,21 +6,16 @@ namespace Abuse.Core;
 /// <remarks>Awaiters continue on the thread pool (B8). Cancelling settles the bio and completes it with Canceled at once (B5).</remarks>
 internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResult>
 {
-    private static readonly Pool<AwaitableSubmission> Submissions = new(static pool => new AwaitableSubmission(pool));
-
-    private readonly Pool<AwaitableSubmission> _pool;
     private ManualResetValueTaskSourceCore<BioResult> _core = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _cancellation;
     private BioQueue _queue = null!;
-
-    private AwaitableSubmission(Pool<AwaitableSubmission> pool) => _pool = pool;
 
     internal override bool CompletesInPlace => true;
 
     /// <summary>Queues a bio.</summary>
     internal static ValueTask<BioResult> SubmitAsync(BioQueue queue, in Bio bio, bool waitsForCredit, CancellationToken cancellationToken)
     {
-        AwaitableSubmission submission = Submissions.Rent();
+        AwaitableSubmission submission = Recycler<AwaitableSubmission>.Rent();
         submission.Fill(bio, waitsForCredit);
         submission._queue = queue;
         ValueTask<BioResult> task = new(submission, submission._core.Version);
@@ -70,6 +65,6 @@ internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResu
         _core.Reset();
         _queue = null!;
         Clear();
-        _pool.Return(this);
+        Recycler<AwaitableSubmission>.Return(this);
     }
 }

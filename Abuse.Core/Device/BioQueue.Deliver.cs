@@ -48,11 +48,11 @@ internal sealed partial class BioQueue
     {
         _consumers = [.. _consumers, consumer];
         OfferFeatures(consumer.Takes);
-        for (int slot = _arrival.First; slot != SlotList.None; slot = _arrival.After(slot))
+        foreach (Slot slot in LiveInOrder())
         {
-            if (_slots[slot]!.IsLive && TakesAll(consumer.Takes, _slots[slot]!.Submission!.Needs))
+            if (TakesAll(consumer.Takes, slot.Submission!.Needs))
             {
-                consumer.Waiting.Add(slot);
+                consumer.Waiting.Add(slot.Index);
             }
         }
 
@@ -113,28 +113,31 @@ internal sealed partial class BioQueue
     /// <summary>Hands the server its next bio, with memory of its own (B3).</summary>
     internal bool TryDeliver(Consumer consumer, [NotNullWhen(true)] out Delivery? delivery)
     {
-        Delivery opened = _deliveries.Rent();
-        Slot? slot = null;
-        Submission submission;
-        bool lent;
         bool redelivers = consumer.RedeliverAfterTicks != 0;
         long now = redelivers ? Time.GetTimestamp() : 0;
         Aftermath after = default;
+        Slot? slot;
+        Submission submission;
+        bool copies;
         lock (SyncRoot)
         {
-            if (consumer.End != ConsumerEnd.None || !TryPickAndPin(consumer, out slot))
+            if (consumer.End != ConsumerEnd.None || !TryPickAndPin(consumer, out slot, out copies))
             {
                 delivery = null;
-                _deliveries.Return(opened);
                 return false;
             }
 
             consumer.Waiting.Remove(slot.Index);
             submission = slot.Submission!;
-            opened.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
-            consumer.Hold(opened);
+            delivery = TakeFreeDelivery();
+            delivery.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
+            consumer.Hold(delivery);
             consumer.OnDelivered(ref after);
-            lent = submission.Lender is not null && slot.TryLend(slot.Sequence);
+            if (submission.Lender is { } lender && slot.TryLend(slot.Sequence))
+            {
+                delivery.UseLoan(submission.Data.Single, lender);
+            }
+
             if (redelivers && !consumer.TimerArmed)
             {
                 consumer.TimerArmed = true;
@@ -142,26 +145,51 @@ internal sealed partial class BioQueue
             }
         }
 
-        delivery = opened;
+        FillDelivery(delivery, slot, submission, copies);
+        after.Run(this);
+        return true;
+    }
+
+    /// <summary>
+    /// Gives a delivery memory of its own, if it has no loan; a write's bytes are copied under the pin that the caller took. Out of memory,
+    /// the bio stays pending and comes again.
+    /// </summary>
+    private void FillDelivery(Delivery delivery, Slot slot, Submission submission, bool copies)
+    {
         bool filled = false;
         try
         {
-            FillDelivery(opened, submission, lent);
+            if (!delivery.IsLoan)
+            {
+                delivery.UseOwn((int)delivery.Bytes);
+                if (copies)
+                {
+                    submission.Data.Spans.CopyTo(delivery.Memory.Span);
+                }
+            }
+
             filled = true;
         }
         finally
         {
             if (!filled)
             {
-                // Out of memory: the bio stays pending and comes again.
-                Abandon(opened, opened.Version);
+                Abandon(delivery, delivery.Version);
             }
 
-            Unpin(slot, null);
-            after.Run(this);
+            if (copies)
+            {
+                Unpin(slot, null);
+            }
         }
+    }
 
-        return true;
+    private Delivery TakeFreeDelivery()
+    {
+        Delivery delivery = _freeDeliveries ?? new Delivery(this);
+        _freeDeliveries = delivery.NextFree;
+        delivery.NextFree = null;
+        return delivery;
     }
 
     private static BioHead HeadOf(Slot slot, Submission submission, ulong generation) => new()
@@ -173,25 +201,6 @@ internal sealed partial class BioQueue
         Fua = submission.Fua,
         Generation = generation,
     };
-
-    /// <summary>Gives a delivery its memory, under the pin that the caller holds.</summary>
-    private static void FillDelivery(Delivery delivery, Submission submission, bool lent)
-    {
-        if (lent)
-        {
-            delivery.UseLoan(submission.Data.Single, submission.Lender!);
-            return;
-        }
-
-        if (submission.Op is BioOp.Read or BioOp.Write)
-        {
-            delivery.UseOwn((int)submission.Length);
-            if (submission.Op == BioOp.Write)
-            {
-                submission.Data.Spans.CopyTo(delivery.Memory.Span);
-            }
-        }
-    }
 
     /// <summary>The consumer's first live bio, if its memory fits.</summary>
     private bool TryPick(Consumer consumer, [NotNullWhen(true)] out Slot? slot)
@@ -209,16 +218,19 @@ internal sealed partial class BioQueue
         return false;
     }
 
-    private bool TryPickAndPin(Consumer consumer, [NotNullWhen(true)] out Slot? slot)
+    /// <summary>As <see cref="TryPick"/>; a write is pinned, because its bytes are copied outside the lock.</summary>
+    private bool TryPickAndPin(Consumer consumer, [NotNullWhen(true)] out Slot? slot, out bool pinned)
     {
         while (TryPick(consumer, out slot))
         {
-            if (slot.TryPin(slot.Sequence))
+            pinned = slot.Submission!.Op == BioOp.Write;
+            if (!pinned || slot.TryPin(slot.Sequence))
             {
                 return true;
             }
         }
 
+        pinned = false;
         return false;
     }
 
@@ -255,6 +267,7 @@ internal sealed partial class BioQueue
             }
         }
 
+        delivery.ReleaseMemory(bufferIsTheBios: true);
         Unpin(slot, delivery);
         if (result == BioResult.DeviceFailure)
         {
@@ -281,21 +294,22 @@ internal sealed partial class BioQueue
         Aftermath after = default;
         Slot slot = delivery.Slot;
         bool stays = delivery.IsLoan && slot.TryEndLoan(delivery.Sequence);
+        delivery.ReleaseMemory(bufferIsTheBios: stays);
         lock (SyncRoot)
         {
-            LetGo(delivery, ref after);
             if (putBack)
             {
                 PutBack(delivery, ref after);
             }
+
+            LetGo(delivery, ref after);
         }
 
-        delivery.Recycle(bufferIsTheBios: stays);
         after.Run(this);
     }
 
-    /// <summary>Takes a delivery out of all lists, and lets its server have more. Under the lock.</summary>
-    private static void LetGo(Delivery delivery, ref Aftermath after)
+    /// <summary>Takes a delivery out of all lists, and lets its server have more; it can be used again. Under the lock.</summary>
+    private void LetGo(Delivery delivery, ref Aftermath after)
     {
         Consumer consumer = delivery.Consumer;
         delivery.UnlinkFromSlot();
@@ -304,6 +318,13 @@ internal sealed partial class BioQueue
         if (wasFull && consumer.End == ConsumerEnd.None)
         {
             consumer.OnReady(ref after);
+        }
+
+        // One whose token is being cancelled outside the lock is left to the GC.
+        if (!delivery.IsSignalled)
+        {
+            delivery.NextFree = _freeDeliveries;
+            _freeDeliveries = delivery;
         }
     }
 

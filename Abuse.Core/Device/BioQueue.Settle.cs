@@ -36,11 +36,8 @@ internal sealed partial class BioQueue
         // What runs inline learns of it from the generation (B2), so the reason must be there first.
         _lastFailure = result;
         MoveGate(static state => state.NextGeneration());
-        int next;
-        for (int index = _arrival.First; index != SlotList.None; index = next)
+        foreach (Slot slot in LiveInOrder())
         {
-            next = _arrival.After(index);
-            Slot slot = _slots[index]!;
             if (slot.TrySettle(slot.Sequence, result))
             {
                 SwapLentBuffer(slot);
@@ -65,15 +62,17 @@ internal sealed partial class BioQueue
     }
 
     /// <summary>Gives a pin back, and finishes the bio if that was what it waited for.</summary>
+    /// <param name="slot">Where the bio is.</param>
+    /// <param name="winner">The delivery whose answer settled it; its memory is given back already.</param>
     private void Unpin(Slot slot, Delivery? winner)
     {
-        Aftermath after = default;
         bool finish = slot.Unpin();
         if (!finish && winner is null)
         {
             return;
         }
 
+        Aftermath after = default;
         lock (SyncRoot)
         {
             if (finish)
@@ -88,7 +87,6 @@ internal sealed partial class BioQueue
             }
         }
 
-        winner?.Recycle(bufferIsTheBios: true);
         after.Run(this);
     }
 
@@ -96,7 +94,6 @@ internal sealed partial class BioQueue
     private void Finish(Slot slot, Delivery? winner, ref Aftermath after)
     {
         int index = slot.Index;
-        _arrival.Remove(index);
         _rotation.Remove(index);
         foreach (Consumer consumer in _consumers)
         {

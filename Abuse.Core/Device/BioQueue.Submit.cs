@@ -226,7 +226,6 @@ internal sealed partial class BioQueue
     {
         Slot slot = TakeFreeSlot();
         submission.Id = slot.Open(++_sequence, submission, generation);
-        _arrival.Add(slot.Index);
         if (submission.IsRaw)
         {
             _rotation.Add(slot.Index);

@@ -33,10 +33,6 @@ internal sealed partial class BioQueue
     /// <summary>Live bios that 2009's interface can express, in the order of GET_BIO: a fetched one goes to the end.</summary>
     private readonly SlotList _rotation = new();
 
-    /// <summary>All bios in the order in which they came.</summary>
-    private readonly SlotList _arrival = new();
-
-    private readonly Pool<Delivery> _deliveries;
     private readonly WaitList _pollers;
 
     /// <summary>Replaced whole at every change, so that it can be walked without care.</summary>
@@ -55,6 +51,9 @@ internal sealed partial class BioQueue
 
     private Submission? _firstWaiting;
     private Submission? _lastWaiting;
+    /// <summary>Deliveries that can be used again, linked by their slot link.</summary>
+    private Delivery? _freeDeliveries;
+
     private int _freeCount;
     private ulong _sequence;
     private ulong _deliveryGeneration;
@@ -64,7 +63,6 @@ internal sealed partial class BioQueue
     {
         Time = time;
         _pollers = new WaitList(SyncRoot);
-        _deliveries = new Pool<Delivery>(pool => new Delivery(this, pool));
         for (short slot = 0; slot < SlotCount; slot++)
         {
             _free[slot] = (short)(SlotCount - 1 - slot);
@@ -84,35 +82,33 @@ internal sealed partial class BioQueue
 
     internal uint Errors => Volatile.Read(ref _errors);
 
-    /// <summary>Live bios in slots, in the order in which they came. For tests and people; takes the lock.</summary>
-    internal int[] LiveSlots()
-    {
-        lock (SyncRoot)
-        {
-            var live = new List<int>();
-            for (int slot = _arrival.First; slot != SlotList.None; slot = _arrival.After(slot))
-            {
-                if (_slots[slot]!.IsLive)
-                {
-                    live.Add(slot);
-                }
-            }
-
-            return [.. live];
-        }
-    }
-
     /// <summary>Whether every slot is free and nobody waits: what must hold when nothing is pending. For tests; takes the lock.</summary>
     internal bool IsIdle()
     {
         lock (SyncRoot)
         {
-            return _freeCount == SlotCount && _arrival.First == SlotList.None && _rotation.First == SlotList.None
+            return _freeCount == SlotCount && _rotation.First == SlotList.None
                 && _firstWaiting is null && _gate.Read() is { Count: 0, Waiting: false };
         }
     }
 
     private void CountError() => Interlocked.Increment(ref _errors);
+
+    /// <summary>Live bios in the order in which they came: for what is seldom done. Under the lock.</summary>
+    private List<Slot> LiveInOrder()
+    {
+        var live = new List<Slot>();
+        foreach (Slot? slot in _slots)
+        {
+            if (slot is { IsLive: true })
+            {
+                live.Add(slot);
+            }
+        }
+
+        live.Sort(static (a, b) => a.Sequence.CompareTo(b.Sequence));
+        return live;
+    }
 
     private Slot TakeFreeSlot()
     {

@@ -3,8 +3,6 @@ namespace Abuse.Core;
 /// <summary>A submission whose thread waits. Pooled; used by one thread from <see cref="Submit"/> to its return.</summary>
 internal sealed class BlockingSubmission : Submission, IDisposable
 {
-    private static readonly Pool<BlockingSubmission> Submissions = new(static _ => new BlockingSubmission());
-
     private readonly ManualResetEventSlim _done = new();
 
     internal override bool CompletesInPlace => true;
@@ -12,7 +10,7 @@ internal sealed class BlockingSubmission : Submission, IDisposable
     /// <summary>Queues a bio and waits for its outcome. It ends when the bio is answered, cancelled by a reset, or the device is disposed.</summary>
     internal static BioResult Submit(BioQueue queue, in Bio bio)
     {
-        BlockingSubmission submission = Submissions.Rent();
+        BlockingSubmission submission = Recycler<BlockingSubmission>.Rent();
         submission.Fill(bio, waitsForCredit: true);
         BioResult result = queue.Enqueue(submission);
         if (result == BioResult.Pending)
@@ -23,7 +21,7 @@ internal sealed class BlockingSubmission : Submission, IDisposable
         }
 
         submission.Clear();
-        Submissions.Return(submission);
+        Recycler<BlockingSubmission>.Return(submission);
         return result;
     }
 

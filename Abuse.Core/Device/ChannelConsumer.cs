@@ -37,7 +37,7 @@ internal sealed class ChannelConsumer : Consumer
 
     internal override void OnReady(ref Aftermath after)
     {
-        if (_queue.HasDeliverable(this))
+        if (!_readers.IsEmpty && _queue.HasDeliverable(this))
         {
             after.Wake(_wakesOne ? _readers.TakeOne() : _readers.TakeAll());
         }

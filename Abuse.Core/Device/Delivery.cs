@@ -15,7 +15,7 @@ namespace Abuse.Core;
 /// </para>
 /// <para>Links, <see cref="IsHeld"/>, <see cref="SlotLinked"/> and the token source's creation are guarded by the queue's lock.</para>
 /// </remarks>
-internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
+internal sealed class Delivery(BioQueue queue)
 {
     /// <summary>version &lt;&lt; 1 | claimed.</summary>
     private ulong _claim = 1;
@@ -23,9 +23,6 @@ internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
     private byte[]? _rented;
     private IBufferLender? _lender;
     private CancellationTokenSource? _overtaken;
-
-    /// <summary>Set, under the lock, when the token is to be cancelled: such a delivery is never used again.</summary>
-    private bool _signalled;
 
     internal BioQueue Queue => queue;
 
@@ -62,6 +59,12 @@ internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
     private Delivery? NextInSlot { get; set; }
 
     internal Delivery? NextOvertaken { get; set; }
+
+    /// <summary>Link of the queue's free deliveries.</summary>
+    internal Delivery? NextFree { get; set; }
+
+    /// <summary>Set, under the lock, when the token is to be cancelled: such a delivery is never used again.</summary>
+    internal bool IsSignalled { get; private set; }
 
     /// <summary>Starts a new life. Under the queue's lock.</summary>
     internal void Open(Consumer consumer, Slot slot, in BioHead head, long now)
@@ -128,9 +131,9 @@ internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
     internal void MarkOvertaken(ref Aftermath after)
     {
         UnlinkFromSlot();
-        if (_overtaken is not null && !_signalled)
+        if (_overtaken is not null && !IsSignalled)
         {
-            _signalled = true;
+            IsSignalled = true;
             after.Overtake(this);
         }
     }
@@ -157,9 +160,9 @@ internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
         }
     }
 
-    /// <summary>Gives the memory and the delivery back, after the claim and after it is out of every list. Outside the lock.</summary>
+    /// <summary>Gives the memory back, after the claim. Outside the lock.</summary>
     /// <param name="bufferIsTheBios">Whether a lent buffer stays with its bio; otherwise the transport has put a spare there.</param>
-    internal void Recycle(bool bufferIsTheBios)
+    internal void ReleaseMemory(bool bufferIsTheBios)
     {
         if (_rented is not null)
         {
@@ -173,9 +176,5 @@ internal sealed class Delivery(BioQueue queue, Pool<Delivery> pool)
 
         _lender = null;
         Memory = default;
-        if (!_signalled)
-        {
-            pool.Return(this);
-        }
     }
 }

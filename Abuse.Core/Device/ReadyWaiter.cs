@@ -73,6 +73,8 @@ internal sealed class WaitList
         _pool = new Pool<ReadyWaiter>(pool => new ReadyWaiter(this, pool));
     }
 
+    internal bool IsEmpty => _first is null;
+
     /// <summary>Adds a waiter. Under the lock.</summary>
     internal ReadyWaiter Wait()
     {

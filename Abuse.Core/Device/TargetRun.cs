@@ -12,14 +12,12 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class TargetRun
 {
-    private static readonly Pool<TargetRun> Runs = new(static _ => new TargetRun());
-
     private readonly Action _continue;
     private BlockTarget _target = null!;
     private BioRequest _request;
     private ConfiguredValueTaskAwaitable<BioResult>.ConfiguredValueTaskAwaiter _awaiter;
 
-    private TargetRun() => _continue = Continue;
+    public TargetRun() => _continue = Continue;
 
     /// <summary>Serves a request: it is answered when this returns, or later.</summary>
     [SuppressMessage("Reliability", "CA2012:Use ValueTasks correctly", Justification = "The awaiter is consumed once, here or by the run.")]
@@ -32,7 +30,7 @@ internal sealed class TargetRun
             var awaiter = TargetCall.ExecuteAsync(target, request.Head, data, request.Overtaken).ConfigureAwait(false).GetAwaiter();
             if (!awaiter.IsCompleted)
             {
-                TargetRun run = Runs.Rent();
+                TargetRun run = Recycler<TargetRun>.Rent();
                 run._target = target;
                 run._request = request;
                 run._awaiter = awaiter;
@@ -53,7 +51,7 @@ internal sealed class TargetRun
         _target = null!;
         _request = default;
         _awaiter = default;
-        Runs.Return(this);
+        Recycler<TargetRun>.Return(this);
         request.Complete(result);
     }
 }

@@ -1,0 +1,36 @@
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>Waits that end: a test that would hang fails instead.</summary>
+internal static class Soon
+{
+    internal static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    internal static Task InTime(this Task task) => task.WaitAsync(Limit);
+
+    internal static Task<T> InTime<T>(this Task<T> task) => task.WaitAsync(Limit);
+
+    internal static Task<T> InTime<T>(this ValueTask<T> task) => task.AsTask().WaitAsync(Limit);
+
+    internal static Task InTime(this ValueTask task) => task.AsTask().WaitAsync(Limit);
+
+    /// <summary>Waits for something that another thread brings about and nobody announces.</summary>
+    internal static async Task Until(Func<bool> condition, string what)
+    {
+        using var limit = new CancellationTokenSource(Limit);
+        while (!condition())
+        {
+            if (limit.IsCancellationRequested)
+            {
+                Assert.Fail($"Waited in vain: {what}.");
+            }
+
+            await Task.Delay(1);
+        }
+    }
+
+    /// <summary>Runs a call that may block on a thread of its own, so that the pool is not kept by it.</summary>
+    internal static Task<T> OnThread<T>(Func<T> call) =>
+        Task.Factory.StartNew(call, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+}
