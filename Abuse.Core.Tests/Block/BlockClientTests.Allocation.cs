@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>In the steady state nothing is allocated, inline and through a channel, asynchronous and synchronous.</content>
 public sealed partial class BlockClientTests

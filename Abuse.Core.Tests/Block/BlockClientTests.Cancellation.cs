@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>Cancelling gives the buffer back at once, wherever the bio is, and nobody touches it again (B2, B5).</content>
 public sealed partial class BlockClientTests

@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>Front ends wait for their turn, first come first served, and are never refused for a full queue.</content>
 public sealed partial class BlockClientTests

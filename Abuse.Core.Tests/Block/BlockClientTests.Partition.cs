@@ -1,7 +1,6 @@
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>A client of a partition.</content>
 public sealed partial class BlockClientTests

@@ -1,9 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Contract;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>Large operations are cut into bios of at most 256 vectors, and their outcomes are joined.</content>
 public sealed partial class BlockClientTests

@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <summary>The submitter's side: misuse, edges and errors here; its parts have their own files.</summary>
 [TestFixture]

@@ -1,8 +1,7 @@
 using System.Runtime.CompilerServices;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>What of a range is whole blocks goes straight, what is not is read, changed and written back.</content>
 public sealed partial class BlockStreamTests

@@ -1,11 +1,9 @@
 using System.Globalization;
-using Abuse.Core.Tests.Contract;
-using Abuse.Core.Tests.Infrastructure;
 using FsCheck;
 using FsCheck.Fluent;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>Any run of operations against a MemoryStream of the same length.</content>
 public sealed partial class BlockStreamTests

@@ -1,8 +1,7 @@
 using Abuse.Core.Abi;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <summary>A device as a stream: that it is one, here; what it does with blocks, and what it does in any order, in the other files.</summary>
 [TestFixture]

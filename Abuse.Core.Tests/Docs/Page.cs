@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Abuse.Core.Tests.Docs;
+namespace Abuse.Core.Tests;
 
 /// <summary>A page of the documentation: its text, its links, its headings and its snippets.</summary>
 internal sealed partial class Page

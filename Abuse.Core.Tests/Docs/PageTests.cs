@@ -4,7 +4,7 @@ using System.Reflection;
 using Abuse.Core.Abi;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Docs;
+namespace Abuse.Core.Tests;
 
 /// <summary>The documentation hangs together, and its tables say what the code says.</summary>
 [TestFixture]

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Docs;
+namespace Abuse.Core.Tests;
 
 /// <summary>
 /// Every marked program of the documentation is built against the library under test as a user's program, and prints what the page says.

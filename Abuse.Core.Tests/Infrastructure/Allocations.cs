@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>Counts what the whole process allocates, on every thread: with servers on other threads nothing less would do.</summary>
 internal static class Allocations

@@ -1,6 +1,6 @@
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Infrastructure;
+namespace Abuse.Core.Tests;
 
 /// <summary>A server whose every step is the test's: it reads a request when the test asks for one, and answers when the test says so.</summary>
 internal sealed class ManualServer : IDisposable
