@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>
+/// Every marked program of the documentation is built against the library under test as a user's program, and prints what the page says.
+/// </summary>
+[TestFixture]
+internal sealed class SnippetTests
+{
+    /// <summary>
+    /// To evaluate a project for each program takes most of the time, so there is one, whose own program is nothing, and which compiles the others
+    /// beside it.
+    /// </summary>
+    private const string Project = """
+        <Project Sdk="Microsoft.NET.Sdk">
+          <PropertyGroup>
+            <TargetFramework>net10.0</TargetFramework>
+            <OutputType>Exe</OutputType>
+            <Nullable>enable</Nullable>
+            <ImplicitUsings>enable</ImplicitUsings>
+            <InvariantGlobalization>true</InvariantGlobalization>
+            <UseAppHost>false</UseAppHost>
+            <RunAnalyzers>false</RunAnalyzers>
+            <EnableDefaultCompileItems>false</EnableDefaultCompileItems>
+            <OutputPath>bin/</OutputPath>
+            <AppendTargetFrameworkToOutputPath>false</AppendTargetFrameworkToOutputPath>
+          </PropertyGroup>
+          <ItemGroup>
+            <Compile Include="Nothing.cs" />
+            <Program Include="programs/*.cs" />
+            <Reference Include="LIBRARY" />
+          </ItemGroup>
+          <Target Name="CompilePrograms" AfterTargets="Build">
+            <Csc Sources="%(Program.FullPath);$(GeneratedGlobalUsingsFile)" OutputAssembly="bin/%(Program.Filename).dll" TargetType="exe"
+                 Nullable="enable" TreatWarningsAsErrors="true" References="@(ReferencePathWithRefAssemblies)" NoConfig="true" NoStandardLib="true"
+                 NoLogo="true" ToolExe="$(CscToolExe)" ToolPath="$(CscToolPath)" UseSharedCompilation="false" />
+          </Target>
+        </Project>
+        """;
+
+    private static readonly string Folder = Path.Combine(Path.GetTempPath(), $"abuse-snippets-{Environment.ProcessId}");
+
+    private static IEnumerable<Snippet> Programs =>
+        Page.All.SelectMany(static page => page.Snippets).Where(static snippet => snippet.Name != "harness");
+
+    [OneTimeSetUp]
+    public void Build()
+    {
+        Directory.CreateDirectory(Path.Combine(Folder, "programs"));
+        File.Copy(Path.Combine(Page.Root, "global.json"), Path.Combine(Folder, "global.json"));
+        File.WriteAllText(
+            Path.Combine(Folder, "Snippets.csproj"),
+            Project.Replace("LIBRARY", typeof(AbuseDevice).Assembly.Location, StringComparison.Ordinal));
+        File.WriteAllText(Path.Combine(Folder, "Nothing.cs"), "return;\n");
+        foreach (Snippet snippet in Programs)
+        {
+            File.WriteAllText(Path.Combine(Folder, "programs", snippet.Name + ".cs"), snippet.Code);
+        }
+
+        // No process may outlive the build: it would hold the pipe of its output open.
+        (int exitCode, string output) = Run(
+            "build", "Snippets.csproj", "-nodeReuse:false", "-nologo", "-v:q", "-p:UseSharedCompilation=false");
+        Assert.That(exitCode, Is.Zero, output);
+    }
+
+    [OneTimeTearDown]
+    public void Clean() => Directory.Delete(Folder, recursive: true);
+
+    [TestCaseSource(nameof(Programs))]
+    public void It_prints_what_the_page_says(Snippet snippet)
+    {
+        (int exitCode, string output) = Run("exec", "--runtimeconfig", "bin/Snippets.runtimeconfig.json", $"bin/{snippet.Name}.dll");
+        Assert.That(exitCode, Is.Zero, output);
+        Assert.That(output.ReplaceLineEndings("\n"), Is.EqualTo(snippet.Output), "what the text block under the program says");
+    }
+
+    [Test]
+    public void Names_are_used_once() =>
+        Assert.That(Page.All.SelectMany(static page => page.Snippets).Select(static snippet => snippet.Name), Is.Unique);
+
+    [Test]
+    public void Every_program_of_the_readme_is_marked()
+    {
+        int blocks = Page.Get("README.md").Text.Split("```csharp").Length - 1;
+        Assert.That(Page.Get("README.md").Snippets.Count(), Is.EqualTo(blocks));
+    }
+
+    /// <summary>It is a fixture, so it is built and run with the tests; here, that it is the same text.</summary>
+    [Test]
+    public void The_harness_is_a_fixture_of_these_tests() =>
+        Assert.That(
+            File.ReadAllText(Path.Combine(Page.Root, "Abuse.Core.Tests", "Docs", "CommitTests.cs")).ReplaceLineEndings("\n"),
+            Is.EqualTo(Page.Get("README.md").Snippets.Single(static snippet => snippet.Name == "harness").Code));
+
+    [Test]
+    public void The_null_server_is_the_sample_and_a_few_lines()
+    {
+        Snippet server = Page.Get("README.md").Snippets.Single(static snippet => snippet.Name == "null-server");
+        string sample = File.ReadAllText(Path.Combine(Page.Root, "samples", "null-server.cs")).ReplaceLineEndings("\n");
+        Assert.That(server.Lines, Is.LessThanOrEqualTo(15));
+        Assert.That(sample, Is.EqualTo("#:project ../Abuse.Core/Abuse.Core.csproj\n" + server.Code));
+    }
+
+    /// <summary>Runs the SDK that runs these tests.</summary>
+    private static (int ExitCode, string Output) Run(params string[] arguments)
+    {
+        string host = Path.GetFullPath(Path.Combine(
+            RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
+        var start = new ProcessStartInfo(host, arguments)
+        {
+            WorkingDirectory = Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+
+        // What an SDK that started the tests has set is for its own build.
+        foreach (string variable in start.Environment.Keys.Where(static key => key.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase)).ToArray())
+        {
+            start.Environment.Remove(variable);
+        }
+
+        var output = new StringBuilder();
+        using var process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Append(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Append(output, line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        if (!process.WaitForExit(TimeSpan.FromSeconds(120)))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"dotnet {string.Join(' ', arguments)} did not end:\n{output}");
+        }
+
+        process.WaitForExit();
+        return (process.ExitCode, output.ToString());
+    }
+
+    private static void Append(StringBuilder output, string? line)
+    {
+        if (line is not null)
+        {
+            lock (output)
+            {
+                output.Append(line).Append('\n');
+            }
+        }
+    }
+}
