@@ -39,6 +39,24 @@ public sealed partial class FileTargetTests
         }
     }
 
+    /// <summary>An idle thread that was woken is good for one bio, not for all that come before it runs.</summary>
+    [Test]
+    public async Task As_many_bios_wait_together_when_some_threads_are_idle_already([Values(1, 2, 31)] int idle)
+    {
+        FileTarget target = CreateFile();
+        using (var some = new Barrier(idle))
+        {
+            target.BeforeWork = () => Assert.That(some.SignalAndWait(Enough), Is.True, "the others never came");
+            await Task.WhenAll(Enumerable.Range(0, idle).Select(i => Start(target, BioOp.Read, i * 512)));
+        }
+
+        Assert.That(SpinWait.SpinUntil(() => target.IdleThreads == idle, Enough), Is.True);
+        using var all = new Barrier(Depth);
+        target.BeforeWork = () => Assert.That(all.SignalAndWait(Enough), Is.True, "the others never came");
+        BioResult[] results = await Task.WhenAll(Enumerable.Range(0, Depth).Select(i => Start(target, BioOp.Read, i * 512)));
+        Assert.That(results, Is.All.EqualTo(BioResult.Ok));
+    }
+
     [Test]
     public async Task More_bios_than_the_concurrency_wait_in_line_and_all_are_done()
     {

@@ -164,6 +164,25 @@ public sealed class MemoryTargetTests : StoringTargetContract
         AssertSame(caller.Read(Chunk - 512, 1024), Bytes(seed: 1, 1024));
     }
 
+    /// <summary>A discard that covers the leaf may come between a writer's finding the leaf and its looking for the chunk.</summary>
+    [Test]
+    public void A_writer_that_comes_to_a_dead_leaf_starts_again_and_spoils_nothing()
+    {
+        var leaf = new MemoryLeaf();
+        Assert.That(leaf.TryAdd(3, new byte[Chunk]), Is.True);
+        Assert.That(MemoryTarget.TryStore(leaf, 3, 0, new BioSpans(Bytes(seed: 1, 512))), Is.True);
+        Assert.That(leaf.Kill(), Is.EqualTo(1));
+        Assert.Multiple(() =>
+        {
+            Assert.That(MemoryTarget.TryStore(leaf, 3, 0, new BioSpans(Bytes(seed: 1, 512))), Is.False);
+            Assert.That(leaf.TryAdd(4, new byte[Chunk]), Is.False);
+            Assert.That(leaf.TryDetach(3), Is.False);
+            Assert.That(leaf.TryDetachZeroes(3), Is.False);
+            Assert.That(leaf.Kill(), Is.Zero);
+            AssertSame(MemoryLeaf.Dead, default);
+        });
+    }
+
     [Test]
     public void A_new_chunk_is_zeroes_around_what_was_written_whatever_its_memory_held()
     {
@@ -192,6 +211,7 @@ public sealed class MemoryTargetTests : StoringTargetContract
     /// <summary>The count must be what the tree holds: a chunk that got lost, or hangs where nobody finds it, is a leak.</summary>
     private protected override string? AfterStress(BlockTarget target)
     {
+        AssertSame(MemoryLeaf.Dead, default);
         long stored = 0;
         BlockExtent extent;
         for (long offset = 0; offset < target.Geometry.Size; offset += extent.Length)

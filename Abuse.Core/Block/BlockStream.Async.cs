@@ -74,6 +74,22 @@ public sealed partial class BlockStream
             : WriteStepsAsync(buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    /// <remarks><see cref="ReadAsync(byte[], int, int, CancellationToken)"/> underneath: no thread waits, unlike in the base class.</remarks>
+    public override IAsyncResult BeginRead(byte[] buffer, int offset, int count, AsyncCallback? callback, object? state) =>
+        TaskToAsyncResult.Begin(ReadAsync(buffer, offset, count, CancellationToken.None), callback, state);
+
+    /// <inheritdoc/>
+    public override int EndRead(IAsyncResult asyncResult) => TaskToAsyncResult.End<int>(asyncResult);
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="WriteAsync(byte[], int, int, CancellationToken)"/> underneath: no thread waits, unlike in the base class.</remarks>
+    public override IAsyncResult BeginWrite(byte[] buffer, int offset, int count, AsyncCallback? callback, object? state) =>
+        TaskToAsyncResult.Begin(WriteAsync(buffer, offset, count, CancellationToken.None), callback, state);
+
+    /// <inheritdoc/>
+    public override void EndWrite(IAsyncResult asyncResult) => TaskToAsyncResult.End(asyncResult);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadStepsAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {

@@ -63,7 +63,8 @@ public sealed partial class AbuseControl : IDisposable
     }
 
     /// <summary>
-    /// SET_STATUS: size, block size, max_queue and the read-only flag take effect; pending bios and the error count stay.
+    /// SET_STATUS: size, block size, max_queue and the read-only flag take effect; pending bios and the error count stay. Where the module
+    /// was loaded with MaxPart above 0 the device's partition table is read afterwards, through bios like any others (D12).
     /// </summary>
     /// <returns>
     /// None; EFBIG for a size above 2^63-1; EINVAL for a block size that is not a power of two from 512 to 4096, a size that is not a
@@ -76,7 +77,7 @@ public sealed partial class AbuseControl : IDisposable
         AbuseEventSource.Log.Configured(Device.Number, error, info);
         if (error == Errno.None)
         {
-            // TODO scan
+            Device.StartPartitionScan();
         }
 
         return error;

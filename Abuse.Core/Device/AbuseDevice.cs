@@ -15,9 +15,12 @@ namespace Abuse.Core;
 /// </para>
 /// <para>The rules of completion and memory, B1 to B8, are on one page of the documentation.</para>
 /// </remarks>
-public sealed class AbuseDevice : IAsyncDisposable
+public sealed partial class AbuseDevice : IAsyncDisposable
 {
     private readonly BlockTarget? _ownedTarget;
+
+    /// <summary>max_part of the module; negative for a device without one, which reads its table on request alone.</summary>
+    private readonly int _maxPart;
 
     internal AbuseDevice(
         int number, TimeProvider time, int maxPart = 0, long attachedByteBudget = 64 << 20, BlockTarget? ownedTarget = null)
@@ -26,6 +29,7 @@ public sealed class AbuseDevice : IAsyncDisposable
         Queue = new BioQueue(time);
         AttachedByteBudget = attachedByteBudget;
         _ownedTarget = ownedTarget;
+        _maxPart = maxPart;
         Telemetry = new WeakReference<AbuseDevice>(this);
         Control = new AbuseControl(this, BlockFeatures.None, disposable: false);
         DeviceTelemetry.Add(this);
@@ -101,7 +105,7 @@ public sealed class AbuseDevice : IAsyncDisposable
     private static AbuseDevice Create(BlockGeometry geometry, AbuseDeviceOptions options, BlockTarget? ownedTarget)
     {
         options.Validate();
-        var device = new AbuseDevice(0, options.TimeProvider, maxPart: 0, options.AttachedByteBudget, ownedTarget);
+        var device = new AbuseDevice(0, options.TimeProvider, maxPart: -1, options.AttachedByteBudget, ownedTarget);
         var info = new AbuseInfo
         {
             Size = (ulong)geometry.Size,

@@ -9,7 +9,8 @@ public sealed record AbuseModuleOptions
     public int MaxAbuse { get; init; }
 
     /// <summary>
-    /// How many partitions a device may have; 0, the default, for none. A device spans the next power of two of minors above it.
+    /// How many partitions a device may have; 0, the default, for none. A device spans the next power of two of minors above it. Above 0 the
+    /// table is read after each SET_STATUS; whatever is asked for, numbers above 255 are not listed, as in Linux.
     /// </summary>
     public int MaxPart { get; init; }
 

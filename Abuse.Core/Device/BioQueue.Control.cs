@@ -140,7 +140,13 @@ internal sealed partial class BioQueue
             // In this order: what fails the pending moves the generation, and from then on nothing that is admitted sees the old
             // configuration, because nobody is admitted under this lock and inline entries fail at the version.
             GateState state = MoveGate(static state => state.NextVersion());
-            Volatile.Write(ref _config, new DeviceConfig { Version = state.Version, EverConfigured = old.EverConfigured, Gone = gone });
+            Volatile.Write(ref _config, new DeviceConfig
+            {
+                Version = state.Version,
+                Incarnation = old.Incarnation + 1,
+                EverConfigured = old.EverConfigured,
+                Gone = gone,
+            });
             FailPending(BioResult.Offline, ref after);
             while (_firstWaiting is { } submission)
             {

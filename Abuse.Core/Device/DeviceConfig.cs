@@ -6,6 +6,9 @@ internal sealed record DeviceConfig
     /// <summary>The gate's version that this snapshot goes with.</summary>
     internal uint Version { get; init; }
 
+    /// <summary>How many resets came before: what belongs to one configuration, as its partitions do, is void in the next. Wraps.</summary>
+    internal uint Incarnation { get; init; }
+
     /// <summary>Whether the device was ever configured: before, the block side has nobody to ask.</summary>
     internal bool EverConfigured { get; init; }
 

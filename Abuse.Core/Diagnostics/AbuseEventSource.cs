@@ -77,6 +77,15 @@ internal sealed class AbuseEventSource : EventSource
         }
     }
 
+    [NonEvent]
+    internal void PartitionsRead(int device, BioResult result, int count)
+    {
+        if (IsEnabled())
+        {
+            PartitionsRead(device, result.ToString(), count);
+        }
+    }
+
     [Event(1, Level = EventLevel.Informational, Message = "abuse{0} configured: {1}")]
     private void DeviceConfigured(int device, string status) => WriteEvent(1, device, status);
 
@@ -124,4 +133,7 @@ internal sealed class AbuseEventSource : EventSource
 
     [Event(10, Level = EventLevel.Error, Message = "A callback of a server threw: {0}")]
     private void CallbackFailed(string exception) => WriteEvent(10, exception);
+
+    [Event(11, Level = EventLevel.Informational, Message = "abuse{0}: reading the partition table ended with {1}, {2} partitions")]
+    private void PartitionsRead(int device, string result, int count) => WriteEvent(11, device, result, count);
 }

@@ -28,6 +28,9 @@ internal static class FileSpace
     /// <summary>FALLOC_FL_ZERO_RANGE.</summary>
     private const int ZeroRange = 16;
 
+    /// <summary>The smallest unit of anything on a disk, in bytes.</summary>
+    private const int Sector = 512;
+
     private const int SeekEnd = 2;
 
     private const int SeekData = 3;
@@ -106,7 +109,7 @@ internal static class FileSpace
         long hole = data == offset ? NativeFile.Seek(file, offset, SeekHole) : -1;
         end = hole < 0 ? long.MaxValue
             : hole > offset ? hole
-            : (offset | (BlockGeometry.SectorSize - 1)) + 1; // Punched between the two questions; to call it stored is never wrong.
+            : (offset | (Sector - 1)) + 1; // Punched between the two questions; to call it stored is never wrong.
         return false;
     }
 

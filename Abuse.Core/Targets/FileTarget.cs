@@ -54,6 +54,9 @@ public sealed partial class FileTarget : BlockTarget
     /// <summary>A seam for tests: runs before each bio that touches the file, on the thread that does it.</summary>
     internal Action? BeforeWork { get; set; }
 
+    /// <summary>The target's threads that have nothing to do. For tests.</summary>
+    internal int IdleThreads => _workers.Idle;
+
     /// <summary>Opens an existing file, or on Linux a block device.</summary>
     /// <param name="path">The file. Its size is the disk's.</param>
     /// <param name="options">Null: blocks of 512 bytes, writable if the file is, nobody else meanwhile.</param>

@@ -31,6 +31,9 @@ internal sealed class FileWorkers(int limit)
     /// <summary>Whether the threads are to end once the queue is empty.</summary>
     private bool _stopping;
 
+    /// <summary>How many threads have nothing to do, or don't know yet that they have. For tests.</summary>
+    internal int Idle => Volatile.Read(ref _idle);
+
     /// <summary>Queues a bio. Its result comes from <see cref="FileTarget.Perform"/>; <see cref="BioResult.Offline"/> after <see cref="StopAsync"/>.</summary>
     internal ValueTask<BioResult> Run(FileTarget target, in BioHead bio, Memory<byte> data, CancellationToken overtaken)
     {

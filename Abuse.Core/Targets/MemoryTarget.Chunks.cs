@@ -4,7 +4,7 @@ namespace Abuse.Core;
 public sealed partial class MemoryTarget
 {
     /// <summary>Copies into a chunk that exists. False if it doesn't, or was given back with its whole leaf.</summary>
-    private static bool TryStore(MemoryLeaf leaf, int slot, int start, BioSpans data)
+    internal static bool TryStore(MemoryLeaf leaf, int slot, int start, BioSpans data)
     {
         leaf.Enter(slot);
         try

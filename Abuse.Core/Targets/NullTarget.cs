@@ -1,7 +1,8 @@
 namespace Abuse.Core;
 
 /// <summary>
-/// A disk without a medium: reads are zeroes, writes vanish, every operation succeeds. For measuring what lies above it. Thread-safe.
+/// A disk without a medium: reads are zeroes, writes vanish, every operation succeeds. For measuring what lies above it. Thread-safe;
+/// it holds nothing, so that disposal changes nothing.
 /// </summary>
 /// <param name="size">Bytes; 0 or more, a multiple of <paramref name="blockSize"/>.</param>
 /// <param name="blockSize">Bytes; a power of two from 512 to 4096.</param>

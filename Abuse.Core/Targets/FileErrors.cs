@@ -1,4 +1,4 @@
-namespace Abuse.Core.Interop;
+namespace Abuse.Core;
 
 /// <summary>The one place that knows the operating systems' numbers for what can go wrong with a file.</summary>
 internal static class FileErrors

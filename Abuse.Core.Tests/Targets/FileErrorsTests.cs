@@ -1,4 +1,3 @@
-using Abuse.Core.Interop;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests;
