@@ -87,28 +87,4 @@ public sealed partial class AbuseControl
             ArrayPool<AbuseVector>.Shared.Return(vectors);
         }
     }
-
-    private Errno IoctlPutBio(Span<byte> argument, IUserMemory memory)
-    {
-        if (argument.IsEmpty)
-        {
-            return Errno.EINVAL;
-        }
-
-        if (argument.Length < HeaderSize)
-        {
-            return Errno.EFAULT;
-        }
-
-        AbuseTransferHeader header = MemoryMarshal.Read<AbuseTransferHeader>(argument);
-        Errno error = StartPut(header, out PutTarget target);
-        if (error != Errno.None || target.Id == 0)
-        {
-            return error;
-        }
-
-        var vectors = new AbuseVector[header.VectorCount];
-        bool readable = vectors.Length == 0 || memory.TryRead(header.TransferAddress, MemoryMarshal.AsBytes(vectors.AsSpan()));
-        return FinishPut(target, readable ? Transfer(target, vectors, memory) : Errno.EFAULT);
-    }
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -116,30 +115,6 @@ public sealed partial class AbuseControl : IDisposable
         return fit ? error : Errno.EFAULT;
     }
 
-    /// <summary>
-    /// PUT_BIO: answers the bio that the header names. For a read the bytes are fetched from the vectors' addresses, for a write they are
-    /// stored there; lengths are the bio's, and what the vectors say of length and offset is ignored.
-    /// </summary>
-    /// <param name="header">As GET_BIO gave it, with the result. Id 0 means the bio at the head.</param>
-    /// <param name="vectors">An address for each of the bio's vectors. Not looked at where the result is a failure.</param>
-    /// <param name="memory">The server's address space.</param>
-    /// <returns>
-    /// None; ENOMSG where the bio is not pending; EINVAL where the header does not match it, or the result is not defined; EFAULT where a
-    /// vector or an address can't be reached; ENODEV. After EINVAL and EFAULT the bio is still pending, at the tail.
-    /// </returns>
-    public Errno PutBio(in AbuseTransferHeader header, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
-    {
-        ArgumentNullException.ThrowIfNull(memory);
-        Errno error = StartPut(header, out PutTarget target);
-        if (error != Errno.None || target.Id == 0)
-        {
-            return error;
-        }
-
-        int count = (int)header.VectorCount;
-        return FinishPut(target, vectors.Length >= count ? Transfer(target, vectors[..count], memory) : Errno.EFAULT);
-    }
-
     /// <summary>Whether GET_BIO would find a bio: level-triggered, delivered before or not. 2009's POLLMSG.</summary>
     public bool Poll() => Queue.IsReadable(Takes);
 
@@ -174,114 +149,4 @@ public sealed partial class AbuseControl : IDisposable
 
     /// <inheritdoc/>
     public override string ToString() => $"control of {Device}{(_disposed ? ", closed" : "")}";
-
-    /// <summary>The steps of PUT_BIO up to the data. A target with id 0 says that nothing is left to do.</summary>
-    private Errno StartPut(in AbuseTransferHeader header, out PutTarget target)
-    {
-        target = default;
-        BioQueue queue = Queue;
-        if (header.Result == AbuseAnswer.DeviceFailure)
-        {
-            if (queue.Config.Gone)
-            {
-                return Errno.ENODEV;
-            }
-
-            queue.FailAll(BioResult.DeviceFailure);
-            return Errno.None;
-        }
-
-        Errno error = queue.MatchPut(Takes, header, out PutTarget found);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        switch (header.Result)
-        {
-            case AbuseAnswer.Okay:
-                target = found;
-                return Errno.None;
-            case AbuseAnswer.MediaFailure:
-                return queue.TrySettle(found.Id, BioResult.MediaFailure) ? Errno.None : Errno.ENOMSG;
-            default:
-                queue.PutBackRaw(found.Id);
-                return Errno.EINVAL;    // D7
-        }
-    }
-
-    /// <summary>A PUT_BIO that could not move its data leaves the bio pending, at the tail.</summary>
-    private Errno FinishPut(in PutTarget target, Errno error)
-    {
-        if (error == Errno.EFAULT)
-        {
-            Device.Queue.PutBackRaw(target.Id);
-        }
-
-        return error;
-    }
-
-    /// <summary>
-    /// Moves the data through memory of our own: the server's memory may be slow or hang, and the submitter's is touched only under a pin,
-    /// for the length of a copy (B2). The bio stays pending, and keeps its place in queue_size, meanwhile (D15). From here on the device's
-    /// queue is used and not this control's: a call that is under way ends as it would have when its opener is closed meanwhile.
-    /// </summary>
-    private Errno Transfer(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
-    {
-        if (target.Op == BioOp.Flush || target.Length == 0)
-        {
-            return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
-        }
-
-        byte[] rented = ArrayPool<byte>.Shared.Rent((int)target.Length);
-        try
-        {
-            Span<byte> data = rented.AsSpan(0, (int)target.Length);
-            return target.Op == BioOp.Read ? TransferRead(target, vectors, memory, data) : TransferWrite(target, vectors, memory, data);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
-    }
-
-    private Errno TransferRead(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
-    {
-        Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
-        if (!Device.Queue.TryGetVectors(target.Id, lengths))
-        {
-            return Errno.ENOMSG;
-        }
-
-        int at = 0;
-        for (int i = 0; i < vectors.Length; at += (int)lengths[i++].Length)
-        {
-            if (!memory.TryRead(vectors[i].Address, data.Slice(at, (int)lengths[i].Length)))
-            {
-                return Errno.EFAULT;
-            }
-        }
-
-        return Device.Queue.TrySettleRead(target.Id, data) ? Errno.None : Errno.ENOMSG;
-    }
-
-    private Errno TransferWrite(in PutTarget target, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory, Span<byte> data)
-    {
-        Span<AbuseVector> lengths = new AbuseVector[vectors.Length];
-        if (!Device.Queue.TryGetVectors(target.Id, lengths) || !Device.Queue.TryCopyOut(target.Id, data))
-        {
-            return Errno.ENOMSG;
-        }
-
-        int at = 0;
-        for (int i = 0; i < vectors.Length; at += (int)lengths[i++].Length)
-        {
-            if (!memory.TryWrite(vectors[i].Address, data.Slice(at, (int)lengths[i].Length)))
-            {
-                return Errno.EFAULT;
-            }
-        }
-
-        return Device.Queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
-    }
 }

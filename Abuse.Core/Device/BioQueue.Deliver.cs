@@ -5,108 +5,6 @@ namespace Abuse.Core;
 /// <content>Servers: a bio is delivered, answered, abandoned, or delivered again.</content>
 internal sealed partial class BioQueue
 {
-    /// <summary>
-    /// Adds a server, which sees everything that is pending, oldest first. What it takes is offered to the block side from now on, until
-    /// the device is reset.
-    /// </summary>
-    internal void AddConsumer(Consumer consumer)
-    {
-        Aftermath after = default;
-        lock (SyncRoot)
-        {
-            ObjectDisposedException.ThrowIf(_config.Gone, typeof(AbuseDevice));
-            AddConsumer(consumer, ref after);
-        }
-
-        after.Run(this);
-    }
-
-    /// <summary>Adds an attached target, which is also asked inline from now on.</summary>
-    internal void Attach(AttachedConsumer consumer)
-    {
-        Aftermath after = default;
-        lock (SyncRoot)
-        {
-            ObjectDisposedException.ThrowIf(_config.Gone, typeof(AbuseDevice));
-            if (_inlineTarget is not null)
-            {
-                throw new InvalidOperationException(
-                    $"{_inlineTarget.GetType().Name} is attached to the device: dispose that attachment first, or serve this target with Control.Serve.");
-            }
-
-            AddConsumer(consumer, ref after);
-            Volatile.Write(ref _inlineTarget, consumer.Target);
-        }
-
-        after.Run(this);
-    }
-
-    /// <summary>The attached target is asked no more. Under the lock.</summary>
-    internal void Detach() => Volatile.Write(ref _inlineTarget, null);
-
-    private void AddConsumer(Consumer consumer, ref Aftermath after)
-    {
-        _consumers = [.. _consumers, consumer];
-        OfferFeatures(consumer.Takes);
-        foreach (Slot slot in LiveInOrder())
-        {
-            if (TakesAll(consumer.Takes, slot.Submission!.Needs))
-            {
-                consumer.Waiting.Add(slot.Index);
-            }
-        }
-
-        consumer.OnReady(ref after);
-    }
-
-    /// <summary>Ends a server: it gets nothing more, and its answers are refused. What it had is pending for others as it was all along.</summary>
-    internal void EndConsumer(Consumer consumer, ConsumerEnd end)
-    {
-        Aftermath after = default;
-        lock (SyncRoot)
-        {
-            EndConsumer(consumer, end, ref after);
-        }
-
-        after.Run(this);
-    }
-
-    private void EndConsumer(Consumer consumer, ConsumerEnd end, ref Aftermath after)
-    {
-        if (consumer.End != ConsumerEnd.None)
-        {
-            return;
-        }
-
-        consumer.End = end;
-        _consumers = Array.FindAll(_consumers, other => other != consumer);
-        while (consumer.Oldest is { } delivery)
-        {
-            consumer.Release(delivery);
-            delivery.MarkOvertaken(ref after);
-        }
-
-        consumer.OnEnded(ref after);
-    }
-
-    /// <summary>Offers features from now on, until a reset.</summary>
-    internal void Offer(BlockFeatures features)
-    {
-        lock (SyncRoot)
-        {
-            OfferFeatures(features);
-        }
-    }
-
-    private void OfferFeatures(BlockFeatures features)
-    {
-        if ((features & ~_config.Features) != 0)
-        {
-            // The version stays: nothing that was admitted becomes wrong by it.
-            Volatile.Write(ref _config, _config with { Features = _config.Features | features });
-        }
-    }
-
     /// <summary>Whether there is something to deliver. Under the lock.</summary>
     internal bool HasDeliverable(Consumer consumer) => TryPick(consumer, out _);
 
@@ -133,10 +31,7 @@ internal sealed partial class BioQueue
             delivery.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
             consumer.Hold(delivery);
             consumer.OnDelivered(ref after);
-            if (submission.Lender is { } lender && slot.TryLend(slot.Sequence))
-            {
-                delivery.UseLoan(submission.Data.Single, lender);
-            }
+            LendBuffer(delivery, slot, submission);
 
             if (redelivers && !consumer.TimerArmed)
             {
@@ -148,6 +43,27 @@ internal sealed partial class BioQueue
         FillDelivery(delivery, slot, submission, copies);
         after.Run(this);
         return true;
+    }
+
+    /// <summary>
+    /// Gives the delivery the transport's own buffer, if nobody has it. Under the lock, but whoever settles is not: it settles first and
+    /// looks for a loan then, and here the loan is made first and the bio looked at then, so that one of the two sees the other. Where both
+    /// do, the loan's word says who was first: taken back, the delivery has memory of its own; swapped, the buffer is the delivery's (B6).
+    /// </summary>
+    private static void LendBuffer(Delivery delivery, Slot slot, Submission submission)
+    {
+        if (submission.Lender is not { } lender)
+        {
+            return;
+        }
+
+        // Read before the loan: from then on a swap may replace it.
+        Memory<byte> buffer = submission.Data.Single;
+        ulong sequence = slot.Sequence;
+        if (slot.TryLend(sequence) && (slot.IsLive || !slot.TryEndLoan(sequence)))
+        {
+            delivery.UseLoan(buffer, lender);
+        }
     }
 
     /// <summary>

@@ -58,6 +58,11 @@ internal static class StressServers
         {
             await Task.Delay(random.Next(12));
             CheckStable(world, request, seen);
+            if (request.Op == BioOp.Read && request.Overtaken.IsCancellationRequested)
+            {
+                // It wakes late and writes into what it still has: nobody may see that.
+                request.Data.Span.Fill(0xEE);
+            }
         }
 
         if (mood == 12)

@@ -6,13 +6,17 @@ namespace Abuse.Core.Tests;
 /// Writes and reads blocks that are its own, several at once, sometimes cancels, and checks: a read returns what was last acknowledged, or
 /// what is unknown since; a buffer that came back is never touched again (B2, B5); every call completes once.
 /// </summary>
-internal sealed class StressSubmitter(StressWorld world, int firstBlock, int blocks)
+/// <param name="world">What all parties share.</param>
+/// <param name="run">The front end: does an operation on a buffer.</param>
+/// <param name="cancels">Whether the front end can cancel.</param>
+/// <param name="firstBlock">The first block that is this submitter's own.</param>
+/// <param name="blocks">How many are.</param>
+internal sealed class StressSubmitter(StressWorld world, StressFrontEnd run, bool cancels, int firstBlock, int blocks)
 {
     private const byte Poison = 0xDD;
     private const int InFlight = 6;
 
     private readonly Random _random = world.NewRandom();
-    private readonly BlockClient _client = new(world.Device);
 
     /// <summary>The last acknowledged version of a block; null where a write failed or was cancelled since: then any that was tried will do.</summary>
     private readonly long?[] _acknowledged = new long?[blocks];
@@ -56,7 +60,7 @@ internal sealed class StressSubmitter(StressWorld world, int firstBlock, int blo
         Fill(buffer, block, version);
         _possible[block].Add(version);
         _acknowledged[block] = null;
-        BioResult result = await RunAsync(token => _client.TryWriteAsync(Offset(block), buffer, cancellationToken: token));
+        BioResult result = await RunAsync(BioOp.Write, block, buffer);
         if (result == BioResult.Ok)
         {
             _acknowledged[block] = version;
@@ -70,7 +74,7 @@ internal sealed class StressSubmitter(StressWorld world, int firstBlock, int blo
     private async Task ReadAsync(int block)
     {
         byte[] buffer = new byte[FencedStore.BlockSize];
-        BioResult result = await RunAsync(token => _client.TryReadAsync(Offset(block), buffer, token));
+        BioResult result = await RunAsync(BioOp.Read, block, buffer);
         if (result == BioResult.Ok)
         {
             long version = BinaryPrimitives.ReadInt64LittleEndian(buffer);
@@ -83,18 +87,18 @@ internal sealed class StressSubmitter(StressWorld world, int firstBlock, int blo
         GiveBack(buffer);
     }
 
-    private async Task<BioResult> RunAsync(Func<CancellationToken, ValueTask<BioResult>> call)
+    private async Task<BioResult> RunAsync(BioOp op, int block, byte[] buffer)
     {
         using var cancellation = new CancellationTokenSource();
-        bool cancels = _random.Next(8) == 0;
-        if (cancels)
+        bool cancelled = cancels && _random.Next(8) == 0;
+        if (cancelled)
         {
             cancellation.CancelAfter(TimeSpan.FromMilliseconds(_random.Next(3)));
         }
 
-        BioResult result = await call(cancellation.Token);
+        BioResult result = await run(op, Offset(block), buffer, cancellation.Token);
         world.Count(result.ToString());
-        if (result is not (BioResult.Ok or BioResult.Offline or BioResult.DeviceFailure or BioResult.MediaFailure) && !(cancels && result == BioResult.Canceled))
+        if (result is not (BioResult.Ok or BioResult.Offline or BioResult.DeviceFailure or BioResult.MediaFailure) && !(cancelled && result == BioResult.Canceled))
         {
             world.Fault($"a submitter got {result}");
         }
@@ -144,3 +148,6 @@ internal sealed class StressSubmitter(StressWorld world, int firstBlock, int blo
         ? buffer.AsSpan().IndexOfAnyExcept((byte)0) < 0
         : buffer.AsSpan(8).IndexOfAnyExcept((byte)(version * 31 + firstBlock + block)) < 0;
 }
+
+/// <summary>A front end of a stress run: reads into the buffer or writes it.</summary>
+internal delegate ValueTask<BioResult> StressFrontEnd(BioOp op, long offset, byte[] buffer, CancellationToken cancellationToken);

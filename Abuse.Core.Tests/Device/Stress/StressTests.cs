@@ -20,26 +20,66 @@ internal sealed class StressTests
     /// <summary>To repeat: ABUSE_STRESS_SEED=the seed that a failure printed; the scheduler is not replayed.</summary>
     private static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("ABUSE_STRESS_SEED"), out int seed) ? seed : Environment.TickCount;
 
+    private static readonly AbuseInfo Info = new() { Size = Submitters * BlocksEach * FencedStore.BlockSize, BlockSize = 512, MaxQueue = 16 };
+
     [Test]
     public async Task Nothing_is_lost_and_nothing_comes_twice_whatever_servers_do([Values] bool disturbed, [Values] bool attached)
     {
-        TestContext.Out.WriteLine($"seed {Seed}, {Seconds} s; ABUSE_STRESS_SEED and ABUSE_STRESS_SECONDS change them");
-        var info = new AbuseInfo { Size = Submitters * BlocksEach * FencedStore.BlockSize, BlockSize = 512, MaxQueue = 16 };
         using var module = new AbuseModule(new AbuseModuleOptions { MaxAbuse = 1 });
-        AbuseDevice device = module.Open(0);
-        Assert.That(device.Control.SetStatus(info), Is.EqualTo(Errno.None));
-        using var world = new StressWorld(Seed, device, Submitters * BlocksEach);
-        await using var target = new StressTarget(world, new BlockGeometry((long)info.Size));
-        using BioAttachment? attachment = attached ? device.Attach(target) : null;
+        using var world = new StressWorld(Seed, module.Open(0), Submitters * BlocksEach);
+        await using var target = new StressTarget(world, new BlockGeometry((long)Info.Size));
+        using BioAttachment? attachment = attached ? world.Device.Attach(target) : null;
+        var client = new BlockClient(world.Device);
 
+        await RunAsync(
+            world,
+            (op, offset, buffer, token) => op == BioOp.Read ? client.TryReadAsync(offset, buffer, token) : client.TryWriteAsync(offset, buffer, fua: false, token),
+            cancels: true,
+            disturbed);
+    }
+
+    [Test]
+    public async Task A_transport_that_lends_its_buffers_loses_nothing_whatever_servers_do([Values] bool disturbed)
+    {
+        using var module = new AbuseModule(new AbuseModuleOptions { MaxAbuse = 1 });
+        using var world = new StressWorld(Seed, module.Open(0), Submitters * BlocksEach);
+        using var transport = new TransportDouble(world.Device, depth: 12, bufferSize: FencedStore.BlockSize);
+
+        await RunAsync(world, (op, offset, buffer, _) => new ValueTask<BioResult>(RunOnTransportAsync(transport, op, offset, buffer)), cancels: false, disturbed);
+
+        TestContext.Out.WriteLine($"{transport.Swaps} swaps, {transport.Returns} returned, {transport.BuffersMade} buffers");
+        Assert.That(transport.Faults, Is.Empty);
+        Assert.That(transport.Swaps, Is.GreaterThan(0), "a run without an overtaken loan tests no loan");
+        Assert.That(transport.Returns, Is.LessThanOrEqualTo(transport.Swaps));
+    }
+
+    private static async Task<BioResult> RunOnTransportAsync(TransportDouble transport, BioOp op, long offset, byte[] buffer)
+    {
+        if (op == BioOp.Write)
+        {
+            // The kernel's pages are its own: a copy, so that the submitter may poison its buffer.
+            return await transport.WriteAsync(offset, [.. buffer]);
+        }
+
+        var (result, data) = await transport.ReadAsync(offset, buffer.Length);
+        data.CopyTo(buffer, 0);
+        return result;
+    }
+
+    private static async Task RunAsync(StressWorld world, StressFrontEnd frontEnd, bool cancels, bool disturbed)
+    {
+        TestContext.Out.WriteLine($"seed {Seed}, {Seconds} s; ABUSE_STRESS_SEED and ABUSE_STRESS_SECONDS change them");
+        AbuseDevice device = world.Device;
+        Assert.That(device.Control.SetStatus(Info), Is.EqualTo(Errno.None));
         Task[] servers =
         [
             Task.Run(() => StressServers.ServeChannelAsync(world, readers: 3, redelivers: true)),
             Task.Run(() => StressServers.ServeChannelAsync(world, readers: 1, redelivers: false)),
             Task.Run(() => StressServers.ServeRawAsync(world)),
-            disturbed ? Task.Run(() => StressServers.DisturbAsync(world, info)) : Task.CompletedTask,
+            disturbed ? Task.Run(() => StressServers.DisturbAsync(world, Info)) : Task.CompletedTask,
         ];
-        Task[] submitters = [.. Enumerable.Range(0, Submitters).Select(i => Task.Run(new StressSubmitter(world, i * BlocksEach, BlocksEach).RunAsync))];
+        Task[] submitters = [.. Enumerable.Range(0, Submitters)
+            .Select(i => Task.Run(new StressSubmitter(world, frontEnd, cancels, i * BlocksEach, BlocksEach).RunAsync))];
         await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(Seconds)), Task.WhenAll([.. servers, .. submitters]));
         world.End();
 
