@@ -8,19 +8,16 @@ internal sealed partial class Page
     private Page(string path)
     {
         Path = path;
-        Text = File.ReadAllText(System.IO.Path.Combine(Root, path)).ReplaceLineEndings("\n");
+        Text = File.ReadAllText(System.IO.Path.Combine(Repository.Root, path)).ReplaceLineEndings("\n");
         Prose = Fence().Replace(Text, "");
     }
-
-    /// <summary>The repository.</summary>
-    internal static string Root { get; } = FindRoot();
 
     /// <summary>README, the changelog and everything in docs.</summary>
     internal static IReadOnlyList<Page> All { get; } =
     [
         new("README.md"),
         new("CHANGELOG.md"),
-        .. Directory.GetFiles(System.IO.Path.Combine(Root, "docs"), "*.md").Order(StringComparer.Ordinal)
+        .. Directory.GetFiles(System.IO.Path.Combine(Repository.Root, "docs"), "*.md").Order(StringComparer.Ordinal)
             .Select(static path => new Page("docs/" + System.IO.Path.GetFileName(path))),
     ];
 
@@ -48,7 +45,7 @@ internal sealed partial class Page
                 if (!parts[0].Contains("://", StringComparison.Ordinal))
                 {
                     string file = parts[0].Length == 0 ? Path : System.IO.Path.GetRelativePath(
-                        Root, System.IO.Path.GetFullPath(System.IO.Path.Combine(Root, folder, parts[0]))).Replace('\\', '/');
+                        Repository.Root, System.IO.Path.GetFullPath(System.IO.Path.Combine(Repository.Root, folder, parts[0]))).Replace('\\', '/');
                     yield return (file, parts.Length == 2 ? parts[1] : "");
                 }
             }
@@ -60,18 +57,6 @@ internal sealed partial class Page
         Path, match.Groups["name"].Value, match.Groups["code"].Value, match.Groups["output"] is { Success: true } output ? output.Value : null));
 
     internal static Page Get(string path) => All.Single(page => page.Path == path);
-
-    private static string FindRoot()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (!File.Exists(System.IO.Path.Combine(folder, "Abuse.Core.sln")))
-        {
-            folder = System.IO.Path.GetDirectoryName(folder)
-                ?? throw new InvalidOperationException("The tests do not run from within the repository.");
-        }
-
-        return folder;
-    }
 
     [GeneratedRegex(@"^```.*?^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Fence();

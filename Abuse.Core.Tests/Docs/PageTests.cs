@@ -24,13 +24,13 @@ internal sealed class PageTests
     {
         foreach ((string file, string anchor) in Page.Get(path).Links)
         {
-            if (Awaited.Contains(file) && !File.Exists(Path.Combine(Page.Root, file)))
+            if (Awaited.Contains(file) && !File.Exists(Path.Combine(Repository.Root, file)))
             {
                 Assert.Warn($"{file} is not written yet.");
                 continue;
             }
 
-            Assert.That(Path.Combine(Page.Root, file), Does.Exist, $"linked from {path}");
+            Assert.That(Path.Combine(Repository.Root, file), Does.Exist, $"linked from {path}");
             if (anchor.Length != 0)
             {
                 Assert.That(Page.Get(file).Anchors, Does.Contain(anchor), $"linked from {path}");

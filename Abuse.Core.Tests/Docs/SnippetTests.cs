@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
-using System.Text;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests;
@@ -9,6 +6,7 @@ namespace Abuse.Core.Tests;
 /// Every marked program of the documentation is built against the library under test as a user's program, and prints what the page says.
 /// </summary>
 [TestFixture]
+[CancelAfter(300_000)]
 internal sealed class SnippetTests
 {
     /// <summary>
@@ -48,10 +46,10 @@ internal sealed class SnippetTests
         Page.All.SelectMany(static page => page.Snippets).Where(static snippet => snippet.Name != "harness");
 
     [OneTimeSetUp]
-    public void Build()
+    public async Task Build()
     {
         Directory.CreateDirectory(Path.Combine(Folder, "programs"));
-        File.Copy(Path.Combine(Page.Root, "global.json"), Path.Combine(Folder, "global.json"));
+        File.Copy(Path.Combine(Repository.Root, "global.json"), Path.Combine(Folder, "global.json"));
         File.WriteAllText(
             Path.Combine(Folder, "Snippets.csproj"),
             Project.Replace("LIBRARY", typeof(AbuseDevice).Assembly.Location, StringComparison.Ordinal));
@@ -62,8 +60,8 @@ internal sealed class SnippetTests
         }
 
         // No process may outlive the build: it would hold the pipe of its output open.
-        (int exitCode, string output) = Run(
-            "build", "Snippets.csproj", "-nodeReuse:false", "-nologo", "-v:q", "-p:UseSharedCompilation=false");
+        (int exitCode, string output) = await Repository.RunAsync(
+            Folder, "dotnet", "build", "Snippets.csproj", "-nodeReuse:false", "-nologo", "-v:q", "-p:UseSharedCompilation=false");
         Assert.That(exitCode, Is.Zero, output);
     }
 
@@ -71,11 +69,12 @@ internal sealed class SnippetTests
     public void Clean() => Directory.Delete(Folder, recursive: true);
 
     [TestCaseSource(nameof(Programs))]
-    public void It_prints_what_the_page_says(Snippet snippet)
+    public async Task It_prints_what_the_page_says(Snippet snippet)
     {
-        (int exitCode, string output) = Run("exec", "--runtimeconfig", "bin/Snippets.runtimeconfig.json", $"bin/{snippet.Name}.dll");
+        (int exitCode, string output) = await Repository.RunAsync(
+            Folder, "dotnet", "exec", "--runtimeconfig", "bin/Snippets.runtimeconfig.json", $"bin/{snippet.Name}.dll");
         Assert.That(exitCode, Is.Zero, output);
-        Assert.That(output.ReplaceLineEndings("\n"), Is.EqualTo(snippet.Output), "what the text block under the program says");
+        Assert.That(output.ReplaceLineEndings("\n").TrimEnd('\n'), Is.EqualTo(snippet.Output?.TrimEnd('\n')), "what the text block under the program says");
     }
 
     [Test]
@@ -93,61 +92,15 @@ internal sealed class SnippetTests
     [Test]
     public void The_harness_is_a_fixture_of_these_tests() =>
         Assert.That(
-            File.ReadAllText(Path.Combine(Page.Root, "Abuse.Core.Tests", "Docs", "CommitTests.cs")).ReplaceLineEndings("\n"),
+            File.ReadAllText(Path.Combine(Repository.Root, "Abuse.Core.Tests", "Docs", "CommitTests.cs")).ReplaceLineEndings("\n"),
             Is.EqualTo(Page.Get("README.md").Snippets.Single(static snippet => snippet.Name == "harness").Code));
 
     [Test]
     public void The_null_server_is_the_sample_and_a_few_lines()
     {
         Snippet server = Page.Get("README.md").Snippets.Single(static snippet => snippet.Name == "null-server");
-        string sample = File.ReadAllText(Path.Combine(Page.Root, "samples", "null-server.cs")).ReplaceLineEndings("\n");
+        string sample = File.ReadAllText(Path.Combine(Repository.Root, "samples", "null-server.cs")).ReplaceLineEndings("\n");
         Assert.That(server.Lines, Is.LessThanOrEqualTo(15));
         Assert.That(sample, Is.EqualTo("#:project ../Abuse.Core/Abuse.Core.csproj\n" + server.Code));
-    }
-
-    /// <summary>Runs the SDK that runs these tests.</summary>
-    private static (int ExitCode, string Output) Run(params string[] arguments)
-    {
-        string host = Path.GetFullPath(Path.Combine(
-            RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-        var start = new ProcessStartInfo(host, arguments)
-        {
-            WorkingDirectory = Folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-
-        // What an SDK that started the tests has set is for its own build.
-        foreach (string variable in start.Environment.Keys.Where(static key => key.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase)).ToArray())
-        {
-            start.Environment.Remove(variable);
-        }
-
-        var output = new StringBuilder();
-        using var process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Append(output, line.Data);
-        process.ErrorDataReceived += (_, line) => Append(output, line.Data);
-        process.Start();
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        if (!process.WaitForExit(TimeSpan.FromSeconds(120)))
-        {
-            process.Kill(entireProcessTree: true);
-            Assert.Fail($"dotnet {string.Join(' ', arguments)} did not end:\n{output}");
-        }
-
-        process.WaitForExit();
-        return (process.ExitCode, output.ToString());
-    }
-
-    private static void Append(StringBuilder output, string? line)
-    {
-        if (line is not null)
-        {
-            lock (output)
-            {
-                output.Append(line).Append('\n');
-            }
-        }
     }
 }
