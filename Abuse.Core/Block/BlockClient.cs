@@ -211,7 +211,7 @@ public sealed partial class BlockClient
             return BioResult.OutOfRange;
         }
 
-        Activity? activity = DeviceTelemetry.IsTraced ? DeviceTelemetry.StartActivity(bio.Op, bio.Offset, bio.Length) : null;
+        Activity? activity = DeviceTelemetry.IsTraced ? DeviceTelemetry.StartActivity(placed.Op, placed.Offset, placed.Length) : null;
         BioResult result = _queue.ExecuteInline(placed.Head with { MayBlock = true }, placed.Data.Spans);
         if (result == BioResult.Pending)
         {
