@@ -1,8 +1,7 @@
 using System.Diagnostics;
-using Abuse.Core.Tests.Infrastructure;
 using NUnit.Framework;
 
-namespace Abuse.Core.Tests.Block;
+namespace Abuse.Core.Tests;
 
 /// <content>Somebody follows the operations.</content>
 public sealed partial class BlockClientTests

@@ -72,7 +72,7 @@ public sealed partial class AbuseControl : IDisposable
     /// </returns>
     public Errno SetStatus(in AbuseInfo info)
     {
-        Errno error = Queue.Configure(info, Takes);
+        Errno error = Queue.Configure(info);
         AbuseEventSource.Log.Configured(Device.Number, error, info);
         if (error == Errno.None)
         {
@@ -125,10 +125,10 @@ public sealed partial class AbuseControl : IDisposable
     public ValueTask<bool> WaitAsync(CancellationToken cancellationToken = default) => Queue.WaitReadableAsync(Takes, cancellationToken);
 
     /// <summary>Opens a channel: every bio that is pending and all that come, until it is disposed or the device is reset or gone.</summary>
-    /// <param name="options">How it serves; null for a channel that takes reads and writes alone.</param>
+    /// <param name="options">How it serves; null for a channel that takes what this control takes.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
-    public BioChannel OpenChannel(BioChannelOptions? options = null) => new(Queue, options ?? new BioChannelOptions());
+    public BioChannel OpenChannel(BioChannelOptions? options = null) => new(Queue, options ?? new BioChannelOptions { Takes = Takes });
 
     /// <summary>Pumps a channel into a target, which stays the caller's; it takes what the target's geometry says.</summary>
     /// <param name="target">Who does the work.</param>
@@ -145,7 +145,13 @@ public sealed partial class AbuseControl : IDisposable
     /// Closes this opener: further calls throw. Nothing pending is touched, channels that it opened stay. A device's own
     /// <see cref="AbuseDevice.Control"/> is closed with the device, and not by this.
     /// </summary>
-    public void Dispose() => _disposed = _disposable;
+    public void Dispose()
+    {
+        if (_disposable && !Interlocked.Exchange(ref _disposed, true))
+        {
+            Device.Queue.RemoveOpener(Takes);
+        }
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"control of {Device}{(_disposed ? ", closed" : "")}";

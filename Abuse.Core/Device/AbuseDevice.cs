@@ -113,7 +113,8 @@ public sealed partial class AbuseDevice : IAsyncDisposable
             MaxQueue = (uint)options.MaxQueue,
             Flags = geometry.IsReadOnly ? AbuseFlags.ReadOnly : AbuseFlags.None,
         };
-        Errno error = device.Queue.Configure(info, geometry.Features, geometry);
+        Errno error = device.Queue.Configure(info, geometry);
+        AbuseEventSource.Log.Configured(device.Number, error, info);
         return error == Errno.None ? device : throw new InvalidOperationException($"A valid geometry was refused: {error}.");
     }
 
@@ -143,7 +144,7 @@ public sealed partial class AbuseDevice : IAsyncDisposable
             throw new ArgumentException($"GET_BIO can't express {takes}: raw openers take Flush and Fua; open a channel for the others.", nameof(takes));
         }
 
-        Queue.Offer(takes);
+        Queue.AddOpener(takes);
         return new AbuseControl(this, takes, disposable: true);
     }
 

@@ -13,7 +13,7 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
 {
     /// <summary>The consumers whose pumps are on this thread's stack, outermost first: as many as devices are stacked on each other.</summary>
     [ThreadStatic]
-    private static List<AttachedConsumer>? t_pumping;
+    private static List<AttachedConsumer>? Pumping;
 
     internal BlockTarget Target => target;
 
@@ -23,7 +23,7 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
 
     internal void Pump()
     {
-        List<AttachedConsumer> pumping = t_pumping ??= [];
+        List<AttachedConsumer> pumping = Pumping ??= [];
         if (pumping.Contains(this))
         {
             return;

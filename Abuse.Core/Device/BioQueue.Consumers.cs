@@ -87,12 +87,22 @@ internal sealed partial class BioQueue
         consumer.OnEnded(ref after);
     }
 
-    /// <summary>Offers features from now on, until a reset.</summary>
-    internal void Offer(BlockFeatures features)
+    /// <summary>A raw opener came: what it takes is offered from now on.</summary>
+    internal void AddOpener(BlockFeatures takes)
     {
         lock (SyncRoot)
         {
-            OfferFeatures(features);
+            _openers.Add(takes);
+            OfferFeatures(takes);
+        }
+    }
+
+    /// <summary>A raw opener went: what it takes is offered until the next reset.</summary>
+    internal void RemoveOpener(BlockFeatures takes)
+    {
+        lock (SyncRoot)
+        {
+            _openers.Remove(takes);
         }
     }
 

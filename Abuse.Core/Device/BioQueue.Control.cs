@@ -7,9 +7,8 @@ internal sealed partial class BioQueue
 {
     /// <summary>Stores a configuration, if no more is pending than it lets; a failure changes nothing.</summary>
     /// <param name="info">SET_STATUS's argument.</param>
-    /// <param name="takes">What the server that configures takes beyond reads and writes: offered from here on.</param>
-    /// <param name="geometry">What 2009 does not know, where the caller does.</param>
-    internal Errno Configure(in AbuseInfo info, BlockFeatures takes, BlockGeometry? geometry = null)
+    /// <param name="geometry">What 2009 does not know, where the caller does. Otherwise the features are those of the servers there are.</param>
+    internal Errno Configure(in AbuseInfo info, BlockGeometry? geometry = null)
     {
         Aftermath after = default;
         lock (SyncRoot)
@@ -30,7 +29,7 @@ internal sealed partial class BioQueue
                 ReadOnly = (info.Flags & AbuseFlags.ReadOnly) != 0,
                 Rotational = geometry?.IsRotational ?? old.Rotational,
                 AtomicUnit = geometry?.AtomicUnit ?? old.AtomicUnit,
-                Features = old.Features | takes | (geometry?.Features ?? FeaturesOfServers()),
+                Features = old.Features | (geometry?.Features ?? FeaturesOfServers()),
             };
             if (!TryPublish(config))
             {
@@ -96,6 +95,11 @@ internal sealed partial class BioQueue
         foreach (Consumer consumer in _consumers)
         {
             features |= consumer.Takes;
+        }
+
+        foreach (BlockFeatures takes in _openers)
+        {
+            features |= takes;
         }
 
         return features;

@@ -163,9 +163,10 @@ internal sealed partial class BioQueue
         bool closed = delivery.Consumer.End == ConsumerEnd.Closed;
         if (closed || !slot.TrySettle(sequence, result))
         {
+            BioHead head = delivery.Head;
             GiveBack(delivery, putBack: false);
             AnswerResult refusal = closed ? AnswerResult.Closed : AnswerResult.Overtaken;
-            AbuseEventSource.Log.AnswerRefused(delivery.Head, refusal);
+            AbuseEventSource.Log.AnswerRefused(head, refusal);
             return refusal;
         }
 
@@ -239,6 +240,7 @@ internal sealed partial class BioQueue
         // One whose token is being cancelled outside the lock is left to the GC.
         if (!delivery.IsSignalled)
         {
+            delivery.ForgetToken();
             delivery.NextFree = _freeDeliveries;
             _freeDeliveries = delivery;
         }

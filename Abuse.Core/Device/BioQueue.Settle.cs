@@ -34,7 +34,9 @@ internal sealed partial class BioQueue
     private void FailPending(BioResult result, ref Aftermath after)
     {
         // What runs inline learns of it from the generation (B2), so the reason must be there first.
-        _lastFailure = result;
+        // Only this moves the generation, and only under the lock.
+        uint generation = _gate.Read().Generation;
+        _failures[generation % (uint)_failures.Length] = result;
         MoveGate(static state => state.NextGeneration());
         foreach (Slot slot in LiveInOrder())
         {

@@ -86,7 +86,7 @@ internal sealed partial class BioQueue
             GateState state = _gate.Read();
             if (state.Generation != generation)
             {
-                return _lastFailure;
+                return _failures[generation % (uint)_failures.Length];
             }
 
             if (_gate.TryMove(state, state.Left()))
@@ -117,30 +117,78 @@ internal sealed partial class BioQueue
         Debug.Assert(!submission.IsWaiting && submission.NextCompleted is null, "the submission is the caller's");
         submission.Id = 0;
         submission.StartedAt = DeviceTelemetry.IsListening ? Time.GetTimestamp() : 0;
-        Aftermath after = default;
-        lock (SyncRoot)
+        while (true)
         {
-            DeviceConfig config = _config;
-            BioResult refusal = config.Check(submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
-            if (refusal == BioResult.Pending && !AdmitOrWait(submission, config, ref after))
+            Aftermath after = default;
+            BioResult refusal;
+            bool noSlot;
+            lock (SyncRoot)
+            {
+                refusal = Admit(submission, ref after, out noSlot);
+            }
+
+            if (noSlot)
+            {
+                // Slots are short only while bios that a reset settled are still being copied: for the length of that copy.
+                Thread.Yield();
+                continue;
+            }
+
+            after.Run(this);
+            if (refusal != BioResult.Pending && submission.StartedAt != 0)
+            {
+                DeviceTelemetry.Record(submission.Op, submission.Length, refusal, Time.GetElapsedTime(submission.StartedAt));
+            }
+
+            return refusal;
+        }
+    }
+
+    /// <summary>The refusal, or <see cref="BioResult.Pending"/>: queued, or waiting for credit. Under the lock.</summary>
+    private BioResult Admit(Submission submission, ref Aftermath after, out bool noSlot)
+    {
+        DeviceConfig config = _config;
+        noSlot = false;
+        BioResult refusal = config.Check(submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
+        while (refusal == BioResult.Pending)
+        {
+            GateState state = _gate.Read();
+            bool hasRoom = !state.Waiting && state.Count < config.MaxQueue;
+            if (hasRoom && _freeCount > 0)
+            {
+                if (_gate.TryMove(state, state.Entered()))
+                {
+                    Link(submission, state.Generation, ref after);
+                    return BioResult.Pending;
+                }
+            }
+            else if (submission.WaitsForCredit)
+            {
+                // With the bit set whoever leaves next comes here for it: no credit is missed.
+                if (_gate.TryMove(state, state.WithWaiting(true)))
+                {
+                    AddWaiting(submission);
+                    return BioResult.Pending;
+                }
+            }
+            else if (hasRoom)
+            {
+                noSlot = true;
+                return BioResult.Pending;
+            }
+            else
             {
                 refusal = BioResult.QueueFull;
                 countsAsError = true;
             }
-
-            if (refusal != BioResult.Pending)
-            {
-                if (countsAsError)
-                {
-                    CountError();
-                }
-
-                return refusal;
-            }
         }
 
-        after.Run(this);
-        return BioResult.Pending;
+        if (countsAsError)
+        {
+            CountError();
+        }
+
+        return refusal;
     }
 
     /// <summary>Settles a bio as cancelled, wherever it is, and so gives its memory back (B5). Nothing happens if it is settled.</summary>
@@ -160,33 +208,6 @@ internal sealed partial class BioQueue
 
         after.Run(this);
         TrySettle(id, BioResult.Canceled);
-    }
-
-    /// <summary>False where the queue is full and the submission does not wait. Under the lock.</summary>
-    private bool AdmitOrWait(Submission submission, DeviceConfig config, ref Aftermath after)
-    {
-        while (true)
-        {
-            GateState state = _gate.Read();
-            if (!state.Waiting && state.Count < config.MaxQueue && _freeCount > 0)
-            {
-                if (_gate.TryMove(state, state.Entered()))
-                {
-                    Link(submission, state.Generation, ref after);
-                    return true;
-                }
-            }
-            else if (!submission.WaitsForCredit)
-            {
-                return false;
-            }
-            else if (_gate.TryMove(state, state.WithWaiting(true)))
-            {
-                // With the bit set whoever leaves next comes here for it: no credit is missed.
-                AddWaiting(submission);
-                return true;
-            }
-        }
     }
 
     /// <summary>Puts an admitted bio into a slot and into every list. Under the lock.</summary>

@@ -38,6 +38,9 @@ internal sealed partial class BioQueue
     /// <summary>Replaced whole at every change, so that it can be walked without care.</summary>
     private Consumer[] _consumers = [];
 
+    /// <summary>What each open raw opener takes.</summary>
+    private readonly List<BlockFeatures> _openers = [];
+
     private Gate _gate;
 
     /// <summary>Written under the lock after the gate has its version; read anywhere.</summary>
@@ -46,8 +49,11 @@ internal sealed partial class BioQueue
     /// <summary>The target that runs bios inline; null if there is none.</summary>
     private BlockTarget? _inlineTarget;
 
-    /// <summary>What failed everything the last time the generation changed.</summary>
-    private BioResult _lastFailure = BioResult.Offline;
+    /// <summary>
+    /// What ended each of the last generations, so that a call that ran inline all the while learns what settled it first (B1); of one that
+    /// hung longer, a later one.
+    /// </summary>
+    private readonly BioResult[] _failures = new BioResult[64];
 
     private Submission? _firstWaiting;
     private Submission? _lastWaiting;

@@ -56,15 +56,13 @@ public readonly struct BioRequest : IEquatable<BioRequest>
 
     /// <summary>
     /// Cancelled when somebody else settled the bio or the channel ended, so that the work may be dropped. Asking for it takes a lock;
-    /// a server that does not work long need not.
+    /// a server that does not work long need not. Callbacks on it are gone once the request is answered or abandoned.
     /// </summary>
-    public CancellationToken Overtaken => IsOpen ? Required().GetOvertakenToken() : new CancellationToken(canceled: true);
+    public CancellationToken Overtaken => Required().GetOvertakenToken(_version);
 
     internal Delivery? Delivery => _delivery;
 
     internal ulong Version => _version;
-
-    private bool IsOpen => Required().IsOpen(_version);
 
     /// <summary>Answers the bio: with <see cref="BioResult.Ok"/> a read's <see cref="Data"/> goes to the submitter.</summary>
     /// <param name="result">

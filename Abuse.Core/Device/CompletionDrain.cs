@@ -10,28 +10,28 @@ namespace Abuse.Core;
 internal static class CompletionDrain
 {
     [ThreadStatic]
-    private static bool t_running;
+    private static bool Running;
 
     [ThreadStatic]
-    private static Submission? t_first;
+    private static Submission? First;
 
     [ThreadStatic]
-    private static Submission? t_last;
+    private static Submission? Last;
 
     /// <summary>Completes a submission at once, or when the outermost frame on this thread gets to it.</summary>
     internal static void Run(Submission submission)
     {
-        if (t_last is null)
+        if (Last is null)
         {
-            t_first = submission;
+            First = submission;
         }
         else
         {
-            t_last.NextCompleted = submission;
+            Last.NextCompleted = submission;
         }
 
-        t_last = submission;
-        if (!t_running)
+        Last = submission;
+        if (!Running)
         {
             RunAll();
         }
@@ -41,13 +41,13 @@ internal static class CompletionDrain
     private static void RunAll()
     {
         ExceptionDispatchInfo? failure = null;
-        t_running = true;
-        while (t_first is { } submission)
+        Running = true;
+        while (First is { } submission)
         {
-            t_first = submission.NextCompleted;
-            if (t_first is null)
+            First = submission.NextCompleted;
+            if (First is null)
             {
-                t_last = null;
+                Last = null;
             }
 
             submission.NextCompleted = null;
@@ -61,7 +61,7 @@ internal static class CompletionDrain
             }
         }
 
-        t_running = false;
+        Running = false;
         failure?.Throw();
     }
 }

@@ -138,12 +138,12 @@ internal sealed class Delivery(BioQueue queue)
         }
     }
 
-    /// <summary>The token that says so. Takes the queue's lock.</summary>
-    internal CancellationToken GetOvertakenToken()
+    /// <summary>The token that says so; a cancelled one for a request that is answered. Takes the queue's lock.</summary>
+    internal CancellationToken GetOvertakenToken(ulong version)
     {
         lock (queue.SyncRoot)
         {
-            return SlotLinked ? (_overtaken ??= new CancellationTokenSource()).Token : new CancellationToken(canceled: true);
+            return SlotLinked && IsOpen(version) ? (_overtaken ??= new CancellationTokenSource()).Token : new CancellationToken(canceled: true);
         }
     }
 
@@ -176,5 +176,17 @@ internal sealed class Delivery(BioQueue queue)
 
         _lender = null;
         Memory = default;
+    }
+
+    /// <summary>
+    /// Callbacks on this request's token must not hear of the next one's fate. Under the queue's lock, when the delivery is in no list, so that
+    /// nobody is about to cancel it.
+    /// </summary>
+    internal void ForgetToken()
+    {
+        if (_overtaken is not null && !_overtaken.TryReset())
+        {
+            _overtaken = null;
+        }
     }
 }

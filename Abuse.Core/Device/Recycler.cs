@@ -14,27 +14,27 @@ internal static class Recycler<T>
     private const int Shared = 1024;
 
     private static readonly ConcurrentQueue<T> Rest = new();
-    private static int s_restCount;
+    private static int RestCount;
 
     [ThreadStatic]
-    private static T?[]? t_items;
+    private static T?[]? Items;
 
     [ThreadStatic]
-    private static int t_count;
+    private static int Count;
 
     internal static T Rent()
     {
-        if (t_count > 0)
+        if (Count > 0)
         {
-            int top = --t_count;
-            T item = t_items![top]!;
-            t_items[top] = null;
+            int top = --Count;
+            T item = Items![top]!;
+            Items[top] = null;
             return item;
         }
 
         if (!Rest.IsEmpty && Rest.TryDequeue(out T? shared))
         {
-            Interlocked.Decrement(ref s_restCount);
+            Interlocked.Decrement(ref RestCount);
             return shared;
         }
 
@@ -43,17 +43,17 @@ internal static class Recycler<T>
 
     internal static void Return(T item)
     {
-        if (t_count < PerThread)
+        if (Count < PerThread)
         {
-            (t_items ??= new T[PerThread])[t_count++] = item;
+            (Items ??= new T[PerThread])[Count++] = item;
         }
-        else if (Interlocked.Increment(ref s_restCount) <= Shared)
+        else if (Interlocked.Increment(ref RestCount) <= Shared)
         {
             Rest.Enqueue(item);
         }
         else
         {
-            Interlocked.Decrement(ref s_restCount);
+            Interlocked.Decrement(ref RestCount);
         }
     }
 }

@@ -21,13 +21,15 @@ internal sealed class AbuseEventSource : EventSource
     {
         if (IsEnabled())
         {
+            // The number in the caller's structure is not looked at by SET_STATUS and may be any.
+            string status = (info with { Number = (uint)device }).ToString();
             if (error == Errno.None)
             {
-                DeviceConfigured(device, info.ToString());
+                DeviceConfigured(device, status);
             }
             else
             {
-                ConfigurationRefused(device, error.ToString(), info.ToString());
+                ConfigurationRefused(device, error.ToString(), status);
             }
         }
     }

@@ -27,7 +27,7 @@ internal sealed partial class ModelHarness : IDisposable
     {
         _device = _module.Open(0);
         _controls = [_module.OpenControl(0), _device.OpenControl(BlockFeatures.Flush), _device.OpenControl(BlockFeatures.Flush | BlockFeatures.Fua)];
-        _reference.Offer(BlockFeatures.Flush | BlockFeatures.Fua);
+        _reference.AddOpener(BlockFeatures.Flush | BlockFeatures.Fua);
     }
 
     /// <summary>What was done, a line a step.</summary>
@@ -232,7 +232,7 @@ internal sealed partial class ModelHarness : IDisposable
             };
         AbuseControl control = _controls[step.C % _controls.Length];
         Tell($"SET_STATUS {info}, takes {control.Takes}");
-        Check(control.SetStatus(info), _reference.SetStatus(info, control.Takes), "SET_STATUS");
+        Check(control.SetStatus(info), _reference.SetStatus(info), "SET_STATUS");
     }
 
     private void MaybeReset(ModelStep step)

@@ -15,6 +15,7 @@ internal sealed class ReferenceDevice
     private bool _readOnly;
     private uint _errors;
     private BlockFeatures _features;
+    private BlockFeatures _openers;
 
     /// <summary>Pending bios in order of arrival.</summary>
     internal List<ReferenceBio> Arrival { get; } = [];
@@ -91,7 +92,7 @@ internal sealed class ReferenceDevice
         MaxVectors = 256,
     };
 
-    internal Errno SetStatus(AbuseInfo info, BlockFeatures takes)
+    internal Errno SetStatus(AbuseInfo info)
     {
         if (info.Size > long.MaxValue)
         {
@@ -123,7 +124,7 @@ internal sealed class ReferenceDevice
         _blockSize = info.BlockSize;
         _maxQueue = info.MaxQueue;
         _readOnly = info.Flags.HasFlag(AbuseFlags.ReadOnly);
-        _features |= takes;
+        _features |= _openers;
         foreach (ReferenceChannel channel in Channels)
         {
             _features |= channel.Takes;
@@ -204,7 +205,11 @@ internal sealed class ReferenceDevice
         return channel;
     }
 
-    internal void Offer(BlockFeatures takes) => _features |= takes;
+    internal void AddOpener(BlockFeatures takes)
+    {
+        _openers |= takes;
+        _features |= takes;
+    }
 
     internal bool Settle(ReferenceBio bio, BioResult result)
     {
