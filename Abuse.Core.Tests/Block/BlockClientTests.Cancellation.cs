@@ -61,7 +61,8 @@ public sealed partial class BlockClientTests
         Task canceled = throws
             ? client.ReadAsync(0, buffer, cancellation.Token).AsTask()
             : client.TryReadAsync(0, buffer, cancellation.Token).AsTask();
-        Task<BioResult> next = client.TryReadAsync(512, new byte[512]).AsTask();
+        byte[] nextBuffer = TestBytes.Poison(512);
+        Task<BioResult> next = client.TryReadAsync(512, nextBuffer).AsTask();
         BioRequest request = delivered ? await server.Next() : default;
         await cancellation.CancelAsync();
         await AssertCanceled(canceled, throws, cancellation.Token);
@@ -76,6 +77,7 @@ public sealed partial class BlockClientTests
             Assert.That(request.Complete(BioResult.Ok), Is.EqualTo(AnswerResult.Overtaken));
         }
 
+        Assert.That(TestBytes.IsPoison(nextBuffer), "nor is it the next bio's, which is in the same place of the queue");
         BioRequest other = await server.Next();
         Assert.That(other.Offset, Is.EqualTo(512));
         other.Complete(BioResult.Ok);
