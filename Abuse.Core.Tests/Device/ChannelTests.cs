@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using Abuse.Core.Abi;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests;
@@ -96,7 +97,7 @@ internal sealed class ChannelTests
             order.Add(request);
         }
 
-        Assert.That(order.Select(static request => request.Offset), Is.EqualTo(new[] { 512L, 1024L, 0L }));
+        Assert.That(string.Join(' ', order.Select(static request => request.Offset)), Is.EqualTo("512 1024 0"));
         Assert.That(order[2].Id, Is.EqualTo(first.Id));
         Assert.That(order[2].Head.Generation, Is.GreaterThan(first.Head.Generation));
         Assert.That(first.Complete(BioResult.Ok), Is.EqualTo(AnswerResult.AlreadyAnswered));
@@ -196,9 +197,9 @@ internal sealed class ChannelTests
         Assert.That(channel.Writer.TryWrite(new BioAnswer(requests[0], BioResult.Ok)), Is.True, "refused, but to try again would not help");
         Assert.That(channel.RefusedAnswers, Is.EqualTo(1));
         await channel.Writer.WriteAsync(new BioAnswer(requests[1], BioResult.Ok));
-        AnswerRefusedException refused = Assert.ThrowsAsync<AnswerRefusedException>(
-            async () => await channel.Writer.WriteAsync(new BioAnswer(requests[1], BioResult.Ok)))!;
-        Assert.That(refused.Refusal, Is.EqualTo(AnswerResult.AlreadyAnswered));
+        Assert.That(
+            async () => await channel.Writer.WriteAsync(new BioAnswer(requests[1], BioResult.Ok)),
+            Throws.InstanceOf<AnswerRefusedException>().With.Property(nameof(AnswerRefusedException.Refusal)).EqualTo(AnswerResult.AlreadyAnswered));
 
         Assert.That(channel.Writer.TryComplete(), Is.True, "no more answers: the same as disposing");
         Assert.That(channel.Writer.TryComplete(), Is.False);

@@ -64,7 +64,7 @@ internal struct Aftermath
         {
             // The waiter may be pooled and listed again as soon as it is released.
             ReadyWaiter? next = waiter.Next;
-            waiter.Release(ready: true);
+            waiter.Release();
             waiter = next;
         }
 

@@ -53,7 +53,7 @@ internal sealed class ChannelConsumer : Consumer
 
     internal override void OnEnded(ref Aftermath after)
     {
-        after.Wake(_readers.TakeAll());
+        after.Wake(_readers.TakeAll(ready: false));
         NextEnded = after.Ended;
         after.Ended = this;
     }

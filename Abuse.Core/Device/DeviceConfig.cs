@@ -48,8 +48,10 @@ internal sealed record DeviceConfig
             return BioResult.Offline;
         }
 
-        // While the size is 0 the check is skipped, as the block layer does for a device of no size. An empty bio is nowhere.
-        if (Size != 0 && length != 0 && offset > Size - length)
+        // While the size is 0 the check is skipped, as the block layer does for a device of no size, but for ranges that no device can
+        // have. An empty bio is nowhere.
+        long end = Size != 0 ? Size : long.MaxValue;
+        if (length != 0 && offset > end - length)
         {
             return BioResult.OutOfRange;
         }

@@ -20,13 +20,16 @@ internal sealed class ReadyWaiter(WaitList list, Pool<ReadyWaiter> pool) : IValu
 
     internal bool IsListed { get; set; }
 
+    /// <summary>What the awaiter is told; set when the waiter is taken out of its list.</summary>
+    internal bool IsReady { get; set; }
+
     internal ValueTask<bool> Task => new(this, _core.Version);
 
     /// <summary>Makes cancelling end the wait. Called after the waiter is in its list, outside the lock.</summary>
     internal void CancelThrough(CancellationToken cancellationToken) =>
         _cancellation = cancellationToken.UnsafeRegister(static (state, token) => ((ReadyWaiter)state!).Cancel(token), this);
 
-    internal void Release(bool ready) => _core.SetResult(ready);
+    internal void Release() => _core.SetResult(IsReady);
 
     private void Cancel(CancellationToken cancellationToken)
     {
@@ -97,19 +100,22 @@ internal sealed class WaitList
         if (waiter is not null)
         {
             Unlist(waiter);
+            waiter.IsReady = true;
         }
 
         return waiter;
     }
 
     /// <summary>Takes all out, as a chain by <see cref="ReadyWaiter.Next"/>. Under the lock.</summary>
-    internal ReadyWaiter? TakeAll()
+    /// <param name="ready">Whether there may be something; false if there will be nothing any more.</param>
+    internal ReadyWaiter? TakeAll(bool ready = true)
     {
         ReadyWaiter? first = _first;
         _first = null;
         for (ReadyWaiter? waiter = first; waiter is not null; waiter = waiter.Next)
         {
             waiter.IsListed = false;
+            waiter.IsReady = ready;
         }
 
         return first;

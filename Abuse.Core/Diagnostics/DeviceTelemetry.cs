@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 
 namespace Abuse.Core;
@@ -67,8 +68,24 @@ internal static class DeviceTelemetry
         activity?.Dispose();
     }
 
-    /// <summary>Measures a completed bio. Listeners are code of others: outside locks.</summary>
+    /// <summary>
+    /// Measures a completed bio. Listeners are code of others: outside locks, and what one throws goes to the event source, because the
+    /// completion that follows must come whatever it does (B1).
+    /// </summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A listener may throw anything; the event source has it.")]
     internal static void Record(BioOp op, long length, BioResult result, TimeSpan duration)
+    {
+        try
+        {
+            RecordUnguarded(op, length, result, duration);
+        }
+        catch (Exception exception)
+        {
+            AbuseEventSource.Log.CallbackFailed(exception);
+        }
+    }
+
+    private static void RecordUnguarded(BioOp op, long length, BioResult result, TimeSpan duration)
     {
         var operation = new KeyValuePair<string, object?>("abuse.bio.operation", NameOf(op));
         Operations.Add(1, operation);
