@@ -33,7 +33,7 @@ public sealed partial class BlockClient
         }
 
         return buffer.Length <= AbuseIoctl.MaxBioLength
-            ? RunAsync(Bio.Read(offset, buffer), cancellationToken)
+            ? RunAsync(BioOp.Read, offset, buffer, fua: false, cancellationToken)
             : RunAsync(new ContiguousPieces(BioOp.Read, offset, buffer, fua: false), cancellationToken);
     }
 
@@ -91,7 +91,7 @@ public sealed partial class BlockClient
 
         bool flush = NeedsFlushAfter(fua);
         ValueTask<BioResult> written = buffer.Length <= AbuseIoctl.MaxBioLength
-            ? RunAsync(Bio.Write(offset, buffer, fua && !flush), cancellationToken)
+            ? RunAsync(BioOp.Write, offset, MemoryMarshal.AsMemory(buffer), fua && !flush, cancellationToken)
             : RunAsync(new ContiguousPieces(BioOp.Write, offset, MemoryMarshal.AsMemory(buffer), fua && !flush), cancellationToken);
         return flush ? FlushAfterAsync(written, cancellationToken) : written;
     }

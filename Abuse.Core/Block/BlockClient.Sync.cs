@@ -182,7 +182,7 @@ public sealed partial class BlockClient
     /// <summary>Reads into the span itself where the target answers at once, and through rented memory where the bio has to be queued.</summary>
     private BioResult ReadPiece(long offset, Span<byte> piece)
     {
-        if (TryRunInline(BioOp.Read, offset, piece, fua: false) is var result and not BioResult.Pending)
+        if (TryRunInline(BioOp.Read, offset, piece, fua: false, mayBlock: true) is var result and not BioResult.Pending)
         {
             return result;
         }
@@ -203,7 +203,7 @@ public sealed partial class BlockClient
         // A target must not change what it is given to write: the cast is not a licence.
         Span<byte> bytes = MemoryMarshal.CreateSpan(
             ref MemoryMarshal.GetReference(piece), piece.Length);
-        if (TryRunInline(BioOp.Write, offset, bytes, fua) is var result and not BioResult.Pending)
+        if (TryRunInline(BioOp.Write, offset, bytes, fua, mayBlock: true) is var result and not BioResult.Pending)
         {
             return result;
         }
@@ -213,22 +213,6 @@ public sealed partial class BlockClient
         result = Run(Bio.Write(offset, rented.AsMemory(0, piece.Length), fua));
         ArrayPool<byte>.Shared.Return(rented);
         return result;
-    }
-
-    private BioResult TryRunInline(BioOp op, long offset, Span<byte> piece, bool fua)
-    {
-        if (DeviceTelemetry.IsTraced)
-        {
-            return BioResult.Pending;
-        }
-
-        if (!TryPlace(offset, piece.Length, out long placed))
-        {
-            return BioResult.OutOfRange;
-        }
-
-        var head = new BioHead { Op = op, Offset = placed, Length = piece.Length, Fua = fua, MayBlock = true };
-        return _queue.ExecuteInline(head, new BioSpans(piece));
     }
 
     private BioResult WriteThrough(long offset, Memory<byte>[] segments, bool fua)

@@ -161,6 +161,39 @@ public sealed partial class BlockClient
         return DeviceTelemetry.IsTraced ? RunTracedAsync(placed, cancellationToken) : RunPlacedAsync(placed, cancellationToken);
     }
 
+    /// <summary>
+    /// One bio on one piece of memory: on the attached target without further ado where that finishes at once, and otherwise queued.
+    /// </summary>
+    private ValueTask<BioResult> RunAsync(BioOp op, long offset, Memory<byte> buffer, bool fua, CancellationToken cancellationToken)
+    {
+        if (!cancellationToken.IsCancellationRequested
+            && TryRunInline(op, offset, buffer.Span, fua, mayBlock: false) is var result and not BioResult.Pending)
+        {
+            return new ValueTask<BioResult>(result);
+        }
+
+        return RunAsync(Bio.Of(op, offset, new BioData(buffer), fua), cancellationToken);
+    }
+
+    /// <summary>
+    /// Pending where nothing was done: the target would have to wait, or somebody follows the operation, for which the long way is right.
+    /// </summary>
+    private BioResult TryRunInline(BioOp op, long offset, Span<byte> piece, bool fua, bool mayBlock)
+    {
+        if (DeviceTelemetry.IsTraced)
+        {
+            return BioResult.Pending;
+        }
+
+        if (!TryPlace(offset, piece.Length, out long placed))
+        {
+            return BioResult.OutOfRange;
+        }
+
+        var head = new BioHead { Op = op, Offset = placed, Length = piece.Length, Fua = fua, MayBlock = mayBlock };
+        return _queue.ExecuteInline(head, new BioSpans(piece));
+    }
+
     private ValueTask<BioResult> RunPlacedAsync(in Bio bio, CancellationToken cancellationToken)
     {
         BioResult result = _queue.ExecuteInline(bio.Head, bio.Data.Spans);

@@ -1,3 +1,5 @@
+using Abuse.Core.Interop;
+
 namespace Abuse.Core;
 
 /// <content>What is done in chunks: reads and writes that are more than the fast path, and zeroes.</content>
@@ -15,7 +17,7 @@ public sealed partial class MemoryTarget
                 return false;
             }
 
-            data.CopyTo(chunk.AsSpan(start));
+            data.CopyTo(ArraySlice.Of(chunk, start, data.Length));
             return true;
         }
         finally

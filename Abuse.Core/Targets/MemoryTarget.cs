@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Abuse.Core.Interop;
 
 namespace Abuse.Core;
 
@@ -99,7 +100,8 @@ public sealed partial class MemoryTarget : BlockTarget
 
         if (leaf?.Load(slot) is { } chunk)
         {
-            data.CopyFrom(chunk.AsSpan(start));
+            // Every chunk has ChunkSize bytes, and start and length were checked against that.
+            data.CopyFrom(ArraySlice.Of(chunk, start, data.Length));
         }
         else
         {
