@@ -10,14 +10,8 @@ internal sealed partial class RepositoryLintTests
     /// <summary>Mostly under 300 lines; these are one idea that is longer, by that many lines at most.</summary>
     private static readonly Dictionary<string, int> Longer = new()
     {
-        ["BlockClient.Async.cs"] = 330,
-        ["AbuseControl.cs"] = 340,
-        ["BioQueue.Deliver.cs"] = 390,
-        ["BioQueue.Control.cs"] = 420,
-        ["BioQueue.Submit.cs"] = 340,
-        ["CompletionTests.cs"] = 330,
-        ["ModelHarness.cs"] = 330,
-        ["ModelHarness.Servers.cs"] = 340,
+        ["CompletionTests.cs"] = 312,
+        ["ModelHarness.Servers.cs"] = 321,
     };
 
     private static readonly string[] Folders = ["Abuse.Core", "Abuse.Core.Tests", "Abuse.Benchmarks", "samples"];
