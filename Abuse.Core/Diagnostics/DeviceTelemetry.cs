@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 
 namespace Abuse.Core;
@@ -67,8 +68,21 @@ internal static class DeviceTelemetry
         activity?.Dispose();
     }
 
-    /// <summary>Measures a completed bio. Listeners are code of others: outside locks.</summary>
+    /// <summary>Measures a completed bio. Listeners are code of others: outside locks, and one that throws costs no bio its completion.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A listener's bug must not hurt the bio; the event source has it.")]
     internal static void Record(BioOp op, long length, BioResult result, TimeSpan duration)
+    {
+        try
+        {
+            Measure(op, length, result, duration);
+        }
+        catch (Exception exception)
+        {
+            AbuseEventSource.Log.CallbackFailed(exception);
+        }
+    }
+
+    private static void Measure(BioOp op, long length, BioResult result, TimeSpan duration)
     {
         var operation = new KeyValuePair<string, object?>("abuse.bio.operation", NameOf(op));
         Operations.Add(1, operation);
