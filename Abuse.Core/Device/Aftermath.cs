@@ -1,3 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
+
 namespace Abuse.Core;
 
 /// <summary>
@@ -78,8 +81,7 @@ internal struct Aftermath
             channel.Complete();
         }
 
-        RunCompletions(queue);
-
+        ExceptionDispatchInfo? failure = RunCompletions(queue);
         if (PumpOnPool)
         {
             ThreadPool.UnsafeQueueUserWorkItem(Pump!, preferLocal: false);
@@ -88,10 +90,15 @@ internal struct Aftermath
         {
             Pump?.Pump();
         }
+
+        failure?.Throw();
     }
 
-    private readonly void RunCompletions(BioQueue queue)
+    /// <summary>A submission that throws has a bug: it is told to the caller, but only after everybody else got their completion.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "It is thrown again.")]
+    private readonly ExceptionDispatchInfo? RunCompletions(BioQueue queue)
     {
+        ExceptionDispatchInfo? failure = null;
         for (Submission? submission = _firstCompleted; submission is not null;)
         {
             Submission? next = submission.NextCompleted;
@@ -102,16 +109,25 @@ internal struct Aftermath
                     submission.Op, submission.Length, submission.Result, queue.Time.GetElapsedTime(submission.StartedAt));
             }
 
-            if (submission.CompletesInPlace)
+            try
             {
-                submission.OnCompleted(submission.Result);
+                if (submission.CompletesInPlace)
+                {
+                    submission.OnCompleted(submission.Result);
+                }
+                else
+                {
+                    CompletionDrain.Run(submission);
+                }
             }
-            else
+            catch (Exception exception)
             {
-                CompletionDrain.Run(submission);
+                failure ??= ExceptionDispatchInfo.Capture(exception);
             }
 
             submission = next;
         }
+
+        return failure;
     }
 }

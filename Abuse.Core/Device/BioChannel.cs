@@ -94,6 +94,7 @@ public sealed class BioChannel : Channel<BioAnswer, BioRequest>, IDisposable
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         public override async ValueTask<BioRequest> ReadAsync(CancellationToken cancellationToken = default)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             BioRequest request;
             while (!TryRead(out request))
             {

@@ -84,6 +84,20 @@ internal sealed partial class BioQueue
             delivery.MarkOvertaken(ref after);
         }
 
+        // What was delivered again is held no more, but its answer would have counted until now.
+        foreach (Slot? slot in _slots)
+        {
+            Delivery? next;
+            for (Delivery? delivery = slot?.Deliveries; delivery is not null; delivery = next)
+            {
+                next = delivery.NextInSlot;
+                if (delivery.Consumer == consumer)
+                {
+                    delivery.MarkOvertaken(ref after);
+                }
+            }
+        }
+
         consumer.OnEnded(ref after);
     }
 

@@ -13,36 +13,40 @@ internal sealed partial class BioQueue
     {
         bool redelivers = consumer.RedeliverAfterTicks != 0;
         long now = redelivers ? Time.GetTimestamp() : 0;
-        Aftermath after = default;
-        Slot? slot;
-        Submission submission;
-        bool copies;
-        lock (SyncRoot)
+        while (true)
         {
-            if (consumer.End != ConsumerEnd.None || !TryPickAndPin(consumer, out slot, out copies))
+            Aftermath after = default;
+            Slot? slot;
+            Submission submission;
+            bool copies;
+            lock (SyncRoot)
             {
-                delivery = null;
-                return false;
+                if (consumer.End != ConsumerEnd.None || !TryPickAndPin(consumer, out slot, out copies))
+                {
+                    delivery = null;
+                    return false;
+                }
+
+                consumer.Waiting.Remove(slot.Index);
+                submission = slot.Submission!;
+                delivery = TakeFreeDelivery();
+                delivery.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
+                consumer.Hold(delivery);
+                consumer.OnDelivered(ref after);
+                LendBuffer(delivery, slot, submission);
+
+                if (redelivers && !consumer.TimerArmed)
+                {
+                    consumer.TimerArmed = true;
+                    after.Arm = consumer as ChannelConsumer;
+                }
             }
 
-            consumer.Waiting.Remove(slot.Index);
-            submission = slot.Submission!;
-            delivery = TakeFreeDelivery();
-            delivery.Open(consumer, slot, HeadOf(slot, submission, ++_deliveryGeneration), now);
-            consumer.Hold(delivery);
-            consumer.OnDelivered(ref after);
-            LendBuffer(delivery, slot, submission);
-
-            if (redelivers && !consumer.TimerArmed)
+            if (TryFill(delivery, slot, copies, after))
             {
-                consumer.TimerArmed = true;
-                after.Arm = consumer as ChannelConsumer;
+                return true;
             }
         }
-
-        FillDelivery(delivery, slot, submission, copies);
-        after.Run(this);
-        return true;
     }
 
     /// <summary>
@@ -70,21 +74,21 @@ internal sealed partial class BioQueue
     /// Gives a delivery memory of its own, if it has no loan; a write's bytes are copied under the pin that the caller took. Out of memory,
     /// the bio stays pending and comes again.
     /// </summary>
-    private void FillDelivery(Delivery delivery, Slot slot, Submission submission, bool copies)
+    /// <returns>False if the bio was settled meanwhile: there is nothing to hand over.</returns>
+    private bool TryFill(Delivery delivery, Slot slot, bool copies, in Aftermath after)
     {
         bool filled = false;
         try
         {
+            // First, so that nobody who is to be told is forgotten if there is no memory.
+            after.Run(this);
             if (!delivery.IsLoan)
             {
                 delivery.UseOwn((int)delivery.Bytes);
-                if (copies)
-                {
-                    submission.Data.Spans.CopyTo(delivery.Memory.Span);
-                }
+                filled = !copies || TryCopyOut(slot, delivery.Memory.Span);
             }
 
-            filled = true;
+            filled |= delivery.IsLoan;
         }
         finally
         {
@@ -97,6 +101,45 @@ internal sealed partial class BioQueue
             {
                 Unpin(slot, null);
             }
+        }
+
+        return filled;
+    }
+
+    /// <summary>
+    /// Copies a write's bytes out, under the caller's pin; false if they are not to be used. A pin keeps the submitter's memory where it is, but
+    /// not a transport's: whoever settles swaps a lent buffer, and a server that lets go of it returns it to be used again (B6). So the
+    /// bytes are those of the write only if the bio was live all the while.
+    /// </summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A submitter's memory may throw anything; its bio fails, the event source has the exception.")]
+    private bool TryCopyOut(Slot slot, Span<byte> destination)
+    {
+        try
+        {
+            slot.Submission!.Data.Spans.CopyTo(destination);
+            Volatile.ReadBarrier();
+            return slot.IsLive;
+        }
+        catch (Exception exception)
+        {
+            AbuseEventSource.Log.CallbackFailed(exception);
+            TrySettle(slot.Id, BioResult.IoError);
+            return false;
+        }
+    }
+
+    /// <summary>Copies a read's bytes in, under the pin of whoever settled it. Where the submitter's memory throws, the read has failed.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "As above.")]
+    private static void CopyIn(Slot slot, ReadOnlySpan<byte> source)
+    {
+        try
+        {
+            slot.Submission!.Data.Spans.CopyFrom(source);
+        }
+        catch (Exception exception)
+        {
+            AbuseEventSource.Log.CallbackFailed(exception);
+            slot.ReplaceOutcome(BioResult.IoError);
         }
     }
 
@@ -180,7 +223,7 @@ internal sealed partial class BioQueue
             SwapLentBuffer(slot);
             if (result == BioResult.Ok && delivery.Head.Op == BioOp.Read)
             {
-                slot.Submission!.Data.Spans.CopyFrom(delivery.Memory.Span);
+                CopyIn(slot, delivery.Memory.Span);
             }
         }
 
@@ -280,6 +323,12 @@ internal sealed partial class BioQueue
                 redelivered++;
                 consumer.Release(delivery);
                 PutBack(delivery, ref after);
+            }
+
+            if (redelivered != 0)
+            {
+                // There is room for others, also where what was late is settled and doesn't come again.
+                consumer.OnReady(ref after);
             }
 
             consumer.TimerArmed = next is not null;

@@ -166,9 +166,9 @@ internal sealed partial class BioQueue
             return false;
         }
 
-        slot.Submission!.Data.Spans.CopyTo(destination);
+        bool copied = TryCopyOut(slot, destination);
         Unpin(slot, null);
-        return true;
+        return copied;
     }
 
     /// <summary>Settles a read and copies its bytes in, under the pin of the settling; false if it was settled (B1, B2).</summary>
@@ -180,7 +180,7 @@ internal sealed partial class BioQueue
         }
 
         SwapLentBuffer(slot);
-        slot.Submission!.Data.Spans.CopyFrom(source);
+        CopyIn(slot, source);
         Unpin(slot, null);
         return true;
     }

@@ -99,7 +99,15 @@ internal sealed partial class BioQueue
         _rotation.Remove(index);
         foreach (Consumer consumer in _consumers)
         {
+            bool wasNext = consumer.Waiting.First == index;
             consumer.Waiting.Remove(index);
+
+            // It may have had no room in the budget, where the one behind it has.
+            if (wasNext && HasDeliverable(consumer))
+            {
+                consumer.OnReady(ref after);
+                after.PumpOnPool = after.Pump is not null;
+            }
         }
 
         winner?.UnlinkFromSlot();

@@ -15,14 +15,46 @@ internal sealed class BlockingSubmission : Submission, IDisposable
         BioResult result = queue.Enqueue(submission);
         if (result == BioResult.Pending)
         {
-            submission._done.Wait();
-            submission._done.Reset();
+            submission.WaitFor(queue);
             result = submission.Result;
         }
 
         submission.Clear();
         Recycler<BlockingSubmission>.Return(submission);
         return result;
+    }
+
+    /// <summary>Waits. A thread that is interrupted meanwhile has its memory back before it learns of it (B2), and the outcome is lost.</summary>
+    private void WaitFor(BioQueue queue)
+    {
+        try
+        {
+            _done.Wait();
+            _done.Reset();
+        }
+        catch (ThreadInterruptedException)
+        {
+            queue.Cancel(this);
+            while (!TryWait())
+            {
+                // Once more: the bio is settled, and completes when nobody copies any more.
+            }
+
+            throw;
+        }
+    }
+
+    private bool TryWait()
+    {
+        try
+        {
+            _done.Wait();
+            return true;
+        }
+        catch (ThreadInterruptedException)
+        {
+            return false;
+        }
     }
 
     internal override void OnCompleted(BioResult result) => _done.Set();

@@ -56,7 +56,7 @@ internal sealed class Delivery(BioQueue queue)
     /// <summary>Whether the bio is unsettled as far as this delivery has been told: it is in its slot's list.</summary>
     internal bool SlotLinked { get; private set; }
 
-    private Delivery? NextInSlot { get; set; }
+    internal Delivery? NextInSlot { get; private set; }
 
     internal Delivery? NextOvertaken { get; set; }
 

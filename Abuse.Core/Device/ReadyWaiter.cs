@@ -41,6 +41,12 @@ internal sealed class ReadyWaiter(WaitList list, Pool<ReadyWaiter> pool) : IValu
 
     bool IValueTaskSource<bool>.GetResult(short token)
     {
+        if (_core.GetStatus(token) == ValueTaskSourceStatus.Pending)
+        {
+            // Asked before its time, or, above, twice: the source throws, and the waiter is not the caller's to give back.
+            return _core.GetResult(token);
+        }
+
         try
         {
             return _core.GetResult(token);

@@ -7,7 +7,8 @@ namespace Abuse.Core;
 /// </summary>
 /// <remarks>
 /// <para>
-/// The word is <c>sequence:40 | outcome:8 | pins:16</c>. The sequence names the bio (it never repeats in a device's life), the outcome is
+/// The word is <c>sequence:48 | outcome:4 | pins:12</c>. The sequence names the bio (it never repeats in a device's life:
+/// 2^48 last for nine years at a million bios a second), the outcome is
 /// 0 (<see cref="BioResult.Pending"/>) until the bio is settled, and a pin is the right to touch the submitter's memory. Every step is one
 /// compare-and-swap that fails unless the bio is <em>live</em>: the sequence matches and the outcome is 0. So a bio is settled once (B1),
 /// and an id of a bio that is long gone is harmless in any call.
@@ -23,10 +24,10 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class Slot(int index)
 {
-    private const int SequenceShift = 24;
-    private const int OutcomeShift = 16;
-    private const ulong PinMask = 0xFFFF;
-    private const ulong OutcomeMask = 0xFFUL << OutcomeShift;
+    private const int SequenceShift = 16;
+    private const int OutcomeShift = 12;
+    private const ulong PinMask = 0xFFF;
+    private const ulong OutcomeMask = 0xFUL << OutcomeShift;
 
     /// <summary>Bits of an id that name the slot.</summary>
     internal const int IndexBits = 9;
@@ -35,7 +36,7 @@ internal sealed class Slot(int index)
     private const ulong LoanLent = 1;
     private const ulong LoanSwapped = 2;
 
-    /// <summary>sequence:40 | outcome:8 | pins:16. Starts settled, so that nothing is live.</summary>
+    /// <summary>sequence:48 | outcome:4 | pins:12. Starts settled, so that nothing is live.</summary>
     private ulong _word = (ulong)BioResult.Canceled << OutcomeShift;
 
     /// <summary>sequence &lt;&lt; 2 | what became of the transport's buffer (B6).</summary>
@@ -129,6 +130,17 @@ internal sealed class Slot(int index)
                 return true;
             }
         }
+    }
+
+    /// <summary>For the one who settled the bio and could not do what he settled it with, while he has his pin: nobody has seen the outcome.</summary>
+    internal void ReplaceOutcome(BioResult result)
+    {
+        ulong word;
+        do
+        {
+            word = Volatile.Read(ref _word);
+        }
+        while (Interlocked.CompareExchange(ref _word, (word & ~OutcomeMask) | ((ulong)result << OutcomeShift), word) != word);
     }
 
     /// <summary>Marks the transport's buffer as handed to a server; false if one has it already.</summary>

@@ -20,20 +20,6 @@ internal static class TargetCall
         }
     }
 
-    /// <summary>Starts the asynchronous entry; what it throws at once counts as what it throws later.</summary>
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "As above.")]
-    internal static ValueTask<BioResult> ExecuteAsync(BlockTarget target, in BioHead head, Memory<byte> data, CancellationToken overtaken)
-    {
-        try
-        {
-            return target.ExecuteAsync(head, data, overtaken);
-        }
-        catch (Exception exception)
-        {
-            return new ValueTask<BioResult>(Failed(target, head, exception));
-        }
-    }
-
     /// <summary>The asynchronous entry from start to outcome.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "As above.")]
@@ -66,7 +52,7 @@ internal static class TargetCall
         }
     }
 
-    private static BioResult Failed(BlockTarget target, in BioHead head, Exception exception)
+    internal static BioResult Failed(BlockTarget target, in BioHead head, Exception exception)
     {
         AbuseEventSource.Log.TargetFailed(target, head, exception);
         return BioResult.IoError;

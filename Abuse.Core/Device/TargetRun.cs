@@ -20,28 +20,45 @@ internal sealed class TargetRun
     public TargetRun() => _continue = Continue;
 
     /// <summary>Serves a request: it is answered when this returns, or later.</summary>
-    [SuppressMessage("Reliability", "CA2012:Use ValueTasks correctly", Justification = "The awaiter is consumed once, here or by the run.")]
     internal static void Start(BlockTarget target, BioRequest request)
     {
         Memory<byte> data = request.Data;
         BioResult result = TargetCall.Execute(target, request.Head, new BioSpans(data.Span));
         if (result == BioResult.Pending)
         {
-            var awaiter = TargetCall.ExecuteAsync(target, request.Head, data, request.Overtaken).ConfigureAwait(false).GetAwaiter();
-            if (!awaiter.IsCompleted)
-            {
-                TargetRun run = Recycler<TargetRun>.Rent();
-                run._target = target;
-                run._request = request;
-                run._awaiter = awaiter;
-                awaiter.UnsafeOnCompleted(run._continue);
-                return;
-            }
-
-            result = TargetCall.Outcome(target, request.Head, awaiter);
+            result = StartLater(target, request, data);
         }
 
-        request.Complete(result);
+        if (result != BioResult.Pending)
+        {
+            request.Complete(result);
+        }
+    }
+
+    /// <summary>The asynchronous entry: an outcome, or Pending if a run will answer. The task is the target's and may throw at every touch.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A target may throw anything; the bio fails, the event source has the exception.")]
+    [SuppressMessage("Reliability", "CA2012:Use ValueTasks correctly", Justification = "The awaiter is consumed once, here or by the run.")]
+    private static BioResult StartLater(BlockTarget target, BioRequest request, Memory<byte> data)
+    {
+        try
+        {
+            var awaiter = target.ExecuteAsync(request.Head, data, request.Overtaken).ConfigureAwait(false).GetAwaiter();
+            if (awaiter.IsCompleted)
+            {
+                return TargetCall.Outcome(target, request.Head, awaiter);
+            }
+
+            TargetRun run = Recycler<TargetRun>.Rent();
+            run._target = target;
+            run._request = request;
+            run._awaiter = awaiter;
+            awaiter.UnsafeOnCompleted(run._continue);
+            return BioResult.Pending;
+        }
+        catch (Exception exception)
+        {
+            return TargetCall.Failed(target, request.Head, exception);
+        }
     }
 
     private void Continue()
