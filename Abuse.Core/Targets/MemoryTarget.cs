@@ -173,4 +173,7 @@ public sealed partial class MemoryTarget : BlockTarget
                 return BioResult.NotSupported;
         }
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{nameof(MemoryTarget)}, {Geometry}";
 }
