@@ -45,6 +45,13 @@ public sealed class UserMemoryMap : IUserMemory
         }
     }
 
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        Region[] regions = Volatile.Read(ref _regions);
+        return string.Create(CultureInfo.InvariantCulture, $"{regions.Length} regions, {regions.Sum(static region => (long)region.Memory.Length)} bytes");
+    }
+
     /// <summary>Unmaps the region that starts at <paramref name="address"/>; false if there is none.</summary>
     public bool Unmap(ulong address)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Abuse.Core;
 
 /// <summary>
@@ -77,6 +79,9 @@ public readonly ref struct BioSpans
             source = source[piece.Length..];
         }
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Length} bytes in {Count} pieces");
 
     /// <summary>Zeroes all bytes.</summary>
     public void Clear()

@@ -41,7 +41,14 @@ public sealed record BlockGeometry
     public int BlockSize { get; }
 
     /// <summary>What the disk takes beyond reads and writes.</summary>
-    public BlockFeatures Features { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">The value has features that are not defined.</exception>
+    public BlockFeatures Features
+    {
+        get;
+        init => field = (value & ~BlockFeatures.All) == 0
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, $"A disk's features are among {BlockFeatures.Flush}, {BlockFeatures.Fua}, {BlockFeatures.Discard} and {BlockFeatures.WriteZeroes}.");
+    }
 
     /// <summary>Whether writes are refused.</summary>
     public bool IsReadOnly { get; init; }
@@ -53,7 +60,16 @@ public sealed record BlockGeometry
     /// How many bytes, aligned to that number, a power loss leaves whole: old or new, never mixed. 0 where nothing is promised beyond one
     /// logical block.
     /// </summary>
-    public int AtomicUnit { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public int AtomicUnit
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    }
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

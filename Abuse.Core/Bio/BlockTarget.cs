@@ -50,6 +50,9 @@ public abstract class BlockTarget : IAsyncDisposable
         return new BlockExtent(offset, size - offset, IsHole: false);
     }
 
+    /// <summary>The target in a few words, for messages: the name of its class, unless it knows better.</summary>
+    public override string ToString() => GetType().Name;
+
     /// <summary>Releases what the target holds. Bios may still come in while it runs; they fail.</summary>
     public virtual ValueTask DisposeAsync()
     {

@@ -132,13 +132,15 @@ public sealed partial class AbuseControl : IDisposable
 
     /// <summary>Pumps a channel into a target, which stays the caller's; it takes what the target's geometry says.</summary>
     /// <param name="target">Who does the work.</param>
-    /// <param name="concurrency">How many bios the target gets at once, at least 1.</param>
+    /// <param name="concurrency">How many bios the target gets at once, at least 1; above 512, the most that may be pending, no more than that.</param>
     /// <returns>The pump; disposing it ends it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The concurrency is below 1.</exception>
+    /// <exception cref="InvalidOperationException">The target has no geometry.</exception>
     /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
     public BioServer Serve(BlockTarget target, int concurrency = 1)
     {
         ArgumentNullException.ThrowIfNull(target);
-        return new BioServer(Queue, target, concurrency, new BioChannelOptions { Takes = target.Geometry.Features });
+        return new BioServer(Queue, target, concurrency, new BioChannelOptions { Takes = TargetCall.GeometryOf(target).Features });
     }
 
     /// <summary>

@@ -87,7 +87,7 @@ public sealed partial class AbuseDevice : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(target);
         options ??= new AbuseDeviceOptions();
-        AbuseDevice device = Create(target.Geometry, options, options.LeaveTargetOpen ? null : target);
+        AbuseDevice device = Create(TargetCall.GeometryOf(target), options, options.LeaveTargetOpen ? null : target);
         device.Attach(target);
         return device;
     }
@@ -124,7 +124,7 @@ public sealed partial class AbuseDevice : IAsyncDisposable
     /// </summary>
     /// <param name="target">The target; stays the caller's. What it takes beyond reads and writes is offered from now on.</param>
     /// <returns>The attachment; disposing it takes the target away.</returns>
-    /// <exception cref="InvalidOperationException">A target is attached already.</exception>
+    /// <exception cref="InvalidOperationException">A target is attached already, or this one has no geometry.</exception>
     /// <exception cref="ObjectDisposedException">The device is gone.</exception>
     public BioAttachment Attach(BlockTarget target)
     {
@@ -180,7 +180,7 @@ public sealed partial class AbuseDevice : IAsyncDisposable
                 $"A bio is in whole sectors of 512 bytes from 0 on: {bio.Length} bytes at {bio.Offset} is not."), nameof(bio));
         }
 
-        int vectors = bio.Data.VectorCount;
+        long vectors = bio.Data.VectorCount;
         if (vectors > AbuseIoctl.MaxVectors)
         {
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture,

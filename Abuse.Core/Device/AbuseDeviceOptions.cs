@@ -1,3 +1,4 @@
+using System.Globalization;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -20,6 +21,10 @@ public sealed record AbuseDeviceOptions
     /// How many bytes of bios an attached target that answers later may hold; beyond it bios wait. 64 MiB by default.
     /// </summary>
     public long AttachedByteBudget { get; init; } = 64 << 20;
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"max_queue {MaxQueue}, {ByteSize.Format(AttachedByteBudget)} for the target{(LeaveTargetOpen ? ", which stays open" : "")}");
 
     internal void Validate()
     {

@@ -29,6 +29,7 @@ public sealed class AbuseModule : IDisposable
     public AbuseModule(AbuseModuleOptions? options = null)
     {
         _options = options ?? new AbuseModuleOptions();
+        _options.Validate();
         if (_options.MaxPart < 0 || _options.MaxAbuse < 0)
         {
             throw new AbuseException(Errno.EINVAL, "max_abuse and max_part are 0 or more.");

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Abuse.Core;
 
 /// <summary>The parameters with which the module of 2009 was loaded.</summary>
@@ -16,4 +18,10 @@ public sealed record AbuseModuleOptions
 
     /// <summary>The clock of its devices. The system's by default.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"max_abuse {MaxAbuse}, max_part {MaxPart}");
+
+    /// <summary>What the module of 2009 knows nothing of; the rest it refuses itself, with an errno.</summary>
+    internal void Validate() => ArgumentNullException.ThrowIfNull(TimeProvider);
 }

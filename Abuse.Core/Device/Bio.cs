@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Abuse.Core;
@@ -58,6 +59,11 @@ public readonly struct Bio
 
     /// <summary>Zeroes a range.</summary>
     public static Bio WriteZeroes(long offset, long length, bool fua = false) => new(BioOp.WriteZeroes, offset, length, default, fua);
+
+    /// <inheritdoc/>
+    public override string ToString() => Op == BioOp.Flush
+        ? "Flush"
+        : string.Create(CultureInfo.InvariantCulture, $"{Op} {Length} bytes at {Offset}{(Fua ? ", FUA" : "")}");
 
     internal static Bio Of(BioOp op, long offset, in BioData data, bool fua) => new(op, offset, data.Length, data, fua);
 

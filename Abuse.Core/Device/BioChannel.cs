@@ -60,7 +60,7 @@ public sealed class BioChannel : Channel<BioAnswer, BioRequest>, IDisposable
         {
             // Let go of the request, so that its memory is not lost with the answer.
             result = answer.Request.Complete(answer.Result);
-            return false;
+            return result == AnswerResult.Accepted;
         }
 
         result = answer.Request.Complete(answer.Result);

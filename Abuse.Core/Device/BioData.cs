@@ -38,7 +38,8 @@ internal readonly struct BioData
 
     internal BioSpans Spans => _many.IsEmpty ? new BioSpans(_single.Span) : new BioSpans(_many.Span);
 
-    internal int VectorCount
+    /// <summary>How many vectors it is cut into. Of memory that nobody checked yet, it may be more than a bio has, or than an int holds.</summary>
+    internal long VectorCount
     {
         get
         {
@@ -47,7 +48,7 @@ internal readonly struct BioData
                 return VectorsOf(_single);
             }
 
-            int count = 0;
+            long count = 0;
             foreach (Memory<byte> piece in _many.Span)
             {
                 count += VectorsOf(piece);
@@ -93,5 +94,5 @@ internal readonly struct BioData
         return true;
     }
 
-    private static int VectorsOf(Memory<byte> piece) => (piece.Length + AbuseIoctl.MaxVectorLength - 1) / AbuseIoctl.MaxVectorLength;
+    private static long VectorsOf(Memory<byte> piece) => ((long)piece.Length + AbuseIoctl.MaxVectorLength - 1) / AbuseIoctl.MaxVectorLength;
 }

@@ -1,3 +1,5 @@
+using Abuse.Core.Abi;
+
 namespace Abuse.Core;
 
 /// <summary>
@@ -17,7 +19,10 @@ public sealed class BioServer : IAsyncDisposable, IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(concurrency, 1);
         _target = target;
         _channel = new BioChannel(queue, options, wakesOne: true);
-        Completion = Task.WhenAll(Enumerable.Range(0, concurrency).Select(_ => Task.Run(WorkAsync)));
+
+        // More workers than bios can be pending would never have anything to do.
+        int workers = Math.Min(concurrency, AbuseIoctl.MaxQueueLimit);
+        Completion = Task.WhenAll(Enumerable.Range(0, workers).Select(_ => Task.Run(WorkAsync)));
     }
 
     /// <summary>Completes when the pump has ended and every call of the target has returned.</summary>

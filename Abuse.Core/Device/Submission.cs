@@ -68,7 +68,7 @@ internal abstract class Submission
     /// <summary>Lets go of the submitter's memory before the submission is pooled.</summary>
     internal void Clear() => Data = default;
 
-    internal int VectorCount => Op is BioOp.Read or BioOp.Write ? Data.VectorCount : 0;
+    internal int VectorCount => Op is BioOp.Read or BioOp.Write ? (int)Data.VectorCount : 0;
 
     internal BlockFeatures Needs => DeviceConfig.FeaturesOf(Op, Fua);
 

@@ -6,6 +6,10 @@ namespace Abuse.Core;
 /// <summary>Calls into a target, which may throw anything and answer nonsense: the bio then fails and the event source is told.</summary>
 internal static class TargetCall
 {
+    /// <summary>What the target says it is like; a target of somebody's own may say nothing.</summary>
+    internal static BlockGeometry GeometryOf(BlockTarget target) => target.Geometry
+        ?? throw new InvalidOperationException($"The Geometry of {target.GetType().Name} is null: a target says its size, blocks and features from the start.");
+
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A target may throw anything; the bio fails, the event source has the exception.")]
     internal static BioResult Execute(BlockTarget target, in BioHead head, BioSpans data)
     {

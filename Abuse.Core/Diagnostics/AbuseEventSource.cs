@@ -133,7 +133,7 @@ internal sealed class AbuseEventSource : EventSource
         }
     }
 
-    [Event(10, Level = EventLevel.Error, Message = "A callback or listener threw: {0}")]
+    [Event(10, Level = EventLevel.Error, Message = "A callback of a server or a listener threw: {0}")]
     private void CallbackFailed(string exception) => WriteEvent(10, exception);
 
     [Event(11, Level = EventLevel.Informational, Message = "abuse{0}: reading the partition table ended with {1}, {2} partitions")]

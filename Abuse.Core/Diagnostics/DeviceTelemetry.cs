@@ -51,33 +51,59 @@ internal static class DeviceTelemetry
 
     internal static void Remove(AbuseDevice device) => Devices.TryRemove(device.Telemetry, out _);
 
+    /// <summary>Starts an activity, if somebody wants this one. A listener that throws does without it.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A listener must not hurt the submitter; the event source has it.")]
     internal static Activity? StartActivity(BioOp op, long offset, long length)
     {
-        Activity? activity = Activities.StartActivity(NameOf(op), ActivityKind.Internal);
-        activity?.SetTag("abuse.bio.offset", offset).SetTag("abuse.bio.length", length);
-        return activity;
+        Activity? outer = Activity.Current;
+        try
+        {
+            Activity? activity = Activities.StartActivity(NameOf(op), ActivityKind.Internal);
+            activity?.SetTag("abuse.bio.offset", offset).SetTag("abuse.bio.length", length);
+            return activity;
+        }
+        catch (Exception exception)
+        {
+            Activity.Current = outer;
+            AbuseEventSource.Log.CallbackFailed(exception);
+            return null;
+        }
     }
 
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "As above.")]
     internal static void EndActivity(Activity? activity, BioResult result)
     {
-        if (result != BioResult.Ok)
+        if (activity is null)
         {
-            activity?.SetTag("error.type", NameOf(result)).SetStatus(ActivityStatusCode.Error, result.Describe());
+            return;
         }
 
-        activity?.Dispose();
+        try
+        {
+            if (result != BioResult.Ok)
+            {
+                activity.SetTag("error.type", NameOf(result)).SetStatus(ActivityStatusCode.Error, result.Describe());
+            }
+
+            activity.Dispose();
+        }
+        catch (Exception exception)
+        {
+            Activity.Current = activity.Parent;
+            AbuseEventSource.Log.CallbackFailed(exception);
+        }
     }
 
     /// <summary>
-    /// Measures a completed bio. Listeners are code of others: outside locks, and what one throws goes to the event source, because the
-    /// completion that follows must come whatever it does (B1).
+    /// Measures a completed bio. Listeners are code of others: outside locks, and what they throw is kept from the bio's completion, which
+    /// follows, and from everybody else's.
     /// </summary>
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A listener may throw anything; the event source has it.")]
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "As above.")]
     internal static void Record(BioOp op, long length, BioResult result, TimeSpan duration)
     {
         try
         {
-            RecordUnguarded(op, length, result, duration);
+            Measure(op, length, result, duration);
         }
         catch (Exception exception)
         {
@@ -85,7 +111,7 @@ internal static class DeviceTelemetry
         }
     }
 
-    private static void RecordUnguarded(BioOp op, long length, BioResult result, TimeSpan duration)
+    private static void Measure(BioOp op, long length, BioResult result, TimeSpan duration)
     {
         var operation = new KeyValuePair<string, object?>("abuse.bio.operation", NameOf(op));
         Operations.Add(1, operation);

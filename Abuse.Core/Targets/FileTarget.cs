@@ -150,6 +150,9 @@ public sealed partial class FileTarget : BlockTarget
         await base.DisposeAsync().ConfigureAwait(false);
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => $"{nameof(FileTarget)}, {Geometry}{(_disposed ? ", closed" : "")}";
+
     private static FileTargetOptions Check(FileTargetOptions? options, long size)
     {
         options ??= FileTargetOptions.Default;

@@ -175,4 +175,7 @@ public sealed partial class MemoryTarget : BlockTarget
                 return BioResult.NotSupported;
         }
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{nameof(MemoryTarget)}, {Geometry}";
 }

@@ -35,4 +35,7 @@ public sealed class NullTarget(long size, int blockSize = BlockGeometry.SectorSi
     /// <summary>The whole device is one hole.</summary>
     /// <inheritdoc/>
     public override BlockExtent GetExtent(long offset) => base.GetExtent(offset) with { IsHole = true };
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{nameof(NullTarget)}, {Geometry}";
 }

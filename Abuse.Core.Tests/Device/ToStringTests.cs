@@ -1,0 +1,164 @@
+using System.Text.RegularExpressions;
+using System.Threading.Channels;
+using Abuse.Core.Abi;
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>What a person reads in a debugger, a log or a stack trace: words and numbers, no names of types that the runtime made up.</summary>
+[TestFixture]
+public sealed partial class ToStringTests
+{
+    private AbuseDevice _device = null!;
+    private BioChannel _channel = null!;
+    private BioRequest _request;
+    private Task<BioResult> _read = null!;
+
+    [SetUp]
+    public void Create()
+    {
+        _device = AbuseDevice.Create(new BlockGeometry(1 << 20) { Features = BlockFeatures.Flush });
+        _channel = _device.Control.OpenChannel();
+        _read = _device.SubmitAsync(Bio.Read(1024, new byte[512])).AsTask();
+        Assert.That(_channel.Reader.TryRead(out _request));
+    }
+
+    [TearDown]
+    public async Task Dispose()
+    {
+        _channel.Dispose();
+        await _device.DisposeAsync();
+        await _read.InTime();
+        _read.Dispose();
+    }
+
+    [Test]
+    public void Every_public_type_says_what_it_is_and_no_type_of_the_runtimes()
+    {
+        using BioServer server = _device.Control.Serve(new NullTarget(512));
+        using BioAttachment attachment = _device.Attach(new MemoryTarget(1 << 20));
+        using var module = new AbuseModule();
+        using var file = new TempFile();
+        FileTarget onFile = FileTarget.Create(file.Path, 4096);
+        var memory = new UserMemoryMap();
+        memory.Map(4096, new byte[100]);
+        (object Value, string Part)[] all =
+        [
+            (_device, "abuse0: 1 MiB, 512 B blocks"), (_device.Control, "control of abuse0"), (_channel, "channel that takes None"),
+            (_request, "Read 512 bytes at 1024 (bio 512)"), (_request.Head, "Read 512 bytes at 1024 (bio 512)"), (new BioAnswer(_request, BioResult.Ok), "Result = Ok"),
+            (server, "server of NullTarget"), (attachment, "MemoryTarget, attached"), (module, "abuse module, 8 devices"),
+            (new AbuseModuleOptions(), "max_abuse 0, max_part 0"), (new AbuseDeviceOptions(), "max_queue 128, 64 MiB"), (new BioChannelOptions(), "ByteBudget = 67108864"),
+            (Bio.Write(512, new byte[512], fua: true), "Write 512 bytes at 512, FUA"), (Bio.Flush(), "Flush"), (default(Bio), "Read 0 bytes at 0"),
+            (default(BioRequest), "no request"), (default(BioAnswer), "no request"), (default(BioHead), "Read 0 bytes at 0"),
+            (new BlockClient(_device), "client of abuse0"), (new BlockClient(_device, new BlockPartition(2, 512, 1024)), "client of partition 2: 1 KiB at 512 of abuse0"),
+            (new BlockStream(_device), "stream at 0 of 1048576 bytes"), (new BlockPartition(1, 0, 512), "partition 1: 512 B at 0"),
+            (new BlockExtent(0, 512, true), "IsHole = True"), (new BlockGeometry(1 << 20), "1 MiB, 512 B blocks"),
+            (new MemoryTarget(1 << 20), "MemoryTarget, 1 MiB"), (new NullTarget(1 << 20), "NullTarget, 1 MiB"), (onFile, "FileTarget, 4 KiB"),
+            (new ScriptedTarget { Shape = static () => null }, "ScriptedTarget"), (new FileTargetOptions(), "Concurrency = 32"),
+            (memory, "1 regions, 100 bytes"), (new AbuseInfo(), ""), (new AbuseTransferHeader(), ""), (new AbuseVector(), ""),
+            (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
+        ];
+        foreach ((object value, string part) in all)
+        {
+            string text = value is Exception exception ? exception.Message : value.ToString()!;
+            Assert.That(text, Does.Contain(part), value.GetType().Name);
+            Assert.That(text, Is.Not.Empty.And.Not.Match(TypeName()), value.GetType().Name);
+        }
+
+        onFile.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        Assert.That(onFile.ToString(), Does.EndWith("closed"));
+        Assert.That(new BioSpans(new byte[7]).ToString(), Is.EqualTo("7 bytes in 1 pieces"));
+        IEnumerable<Type> said = all.Select(static one => one.Value.GetType());
+        Assert.That(Speaking().Except(said).Select(static type => type.Name), Is.Empty, "types that nobody asked here");
+    }
+
+    [Test]
+    public void What_ended_says_so()
+    {
+        AbuseControl control = _device.OpenControl();
+        control.Dispose();
+        Assert.That(control.ToString(), Does.EndWith(", closed"));
+        BioAttachment attachment = _device.Attach(new NullTarget(512));
+        attachment.Dispose();
+        Assert.That(attachment.ToString(), Is.EqualTo("NullTarget, detached"));
+        BioChannel other = _device.Control.OpenChannel();
+        other.Dispose();
+        Assert.That(other.ToString(), Is.EqualTo("channel, disposed"));
+        _device.Control.Reset();
+        Assert.That(_channel.ToString(), Does.Contain("ended"));
+        Assert.That(_device.ToString(), Is.EqualTo("abuse0: not configured"));
+        _device.Unload();
+        Assert.That(_device.ToString(), Is.EqualTo("abuse0: gone"));
+    }
+
+    [Test]
+    public void Every_exception_says_what_happened_where_and_what_to_do()
+    {
+        var client = new BlockClient(_device);
+        using BioAttachment attachment = _device.Attach(new NullTarget(1 << 20));
+        using var module = new AbuseModule(new AbuseModuleOptions { MaxAbuse = 1 });
+        BioRequest answered = Answered();
+        AbuseControl closed = _device.OpenControl();
+        closed.Dispose();
+        (Func<object?> Call, string[] Parts)[] all =
+        [
+            (() => client.BlockSize == 512 ? Run(() => client.Read(1 << 20, new byte[512])) : null, ["Read of 512 bytes at 1048576 failed", "beyond the end", "OutOfRange", "abuse0"]),
+            (() => Run(() => client.Read(1, new byte[512])), ["512 bytes at 1", "blocks of 512", "BlockStream takes any range"]),
+            (() => _device.SubmitAsync(Bio.Read(5, new byte[512])).AsTask(), ["whole sectors of 512 bytes", "512 bytes at 5"]),
+            (() => _device.SubmitAsync(Bio.Read(0, new byte[2 << 20])).AsTask(), ["at most 256 vectors", "not 512", "BlockClient"]),
+            (() => _device.Attach(new NullTarget(512)), ["NullTarget is attached", "dispose that attachment first", "Control.Serve"]),
+            (() => _device.OpenControl(BlockFeatures.Discard), ["Discard", "open a channel"]),
+            (() => _device.Control.OpenChannel(new BioChannelOptions { ByteBudget = 0 }), ["byte budget of at least 1", "not 0"]),
+            (() => _device.Control.OpenChannel(new BioChannelOptions { RedeliverAfter = TimeSpan.Zero }), ["at most 40 days", "not 00:00:00"]),
+            (() => AbuseDevice.Create(new BlockGeometry(0), new AbuseDeviceOptions { MaxQueue = 513 }), ["1 to 512", "not 513"]),
+            (() => new BlockGeometry(513), ["513 bytes", "multiple of 512"]),
+            (() => new BlockGeometry(512, 3), ["power of two from 512 to 4096", "3"]),
+            (() => new BlockGeometry(512) { Features = (BlockFeatures)64 }, ["Flush, Fua, Discard and WriteZeroes", "64"]),
+            (() => new BlockClient(_device, new BlockPartition(1, -512, 512)), ["512 bytes at -512", "whole sectors"]),
+            (() => answered.Complete(BioResult.Pending), ["answered with an outcome", "Pending"]),
+            (() => answered.Data, ["Read 512 bytes at 1024 (bio 512)", "answered or abandoned"]),
+            (() => Run(() => _channel.Writer.WriteAsync(new BioAnswer(answered, BioResult.Ok)).AsTask().GetAwaiter().GetResult()), ["The answer Ok to Read 512 bytes at 1024", "answered or abandoned before"]),
+            (() => default(BioRequest).Data, ["default BioRequest"]),
+            (() => module.Open(7), ["no abuse7", "ENXIO"]),
+            (() => module.OpenControl(7), ["no abctl7", "ENXIO"]),
+            (() => new AbuseModule(new AbuseModuleOptions { MaxAbuse = 1 << 21, MaxPart = 3 }), ["2097152 devices of 3 partitions", "2^20", "EINVAL"]),
+            (() => BioResults.Describe((BioResult)77), ["77", "BioResult"]),
+            (() => Run(() => new BlockStream(_device).SetLength(0)), ["AbuseDevice.Resize"]),
+            (() => new BlockStream(_device).Seek(-1, SeekOrigin.Begin), ["-1 bytes from 0", "before the start"]),
+        ];
+        foreach ((Func<object?> call, string[] parts) in all)
+        {
+            Exception thrown = Assert.Catch(() => call())!;
+            foreach (string part in parts)
+            {
+                Assert.That(thrown.Message, Does.Contain(part), thrown.GetType().Name);
+            }
+
+            Assert.That(thrown.Message, Does.Not.Match(TypeName()));
+        }
+
+        Assert.That(() => closed.Poll(), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("AbuseControl"));
+        _channel.Dispose();
+        Assert.That(async () => await _channel.Reader.ReadAsync(), Throws.TypeOf<ChannelClosedException>().With.Message.Contains("disposed, or its device was reset"));
+    }
+
+    private BioRequest Answered()
+    {
+        _request.Complete(BioResult.Ok);
+        return _request;
+    }
+
+    private static object? Run(Action call)
+    {
+        call();
+        return null;
+    }
+
+    /// <summary>Public types that one can have a value of.</summary>
+    private static IEnumerable<Type> Speaking() => typeof(AbuseDevice).Assembly.GetExportedTypes()
+        .Where(static type => type is { IsEnum: false, IsInterface: false, IsAbstract: false, IsByRefLike: false });
+
+    /// <summary>A namespace, an array, a generic or a nested type: what ToString says that nobody wrote.</summary>
+    [GeneratedRegex(@"System\.|Abuse\.Core\.|\[\]|`\d|\+\w|Exception of type")]
+    private static partial Regex TypeName();
+}
