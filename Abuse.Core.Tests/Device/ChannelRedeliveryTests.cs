@@ -26,6 +26,22 @@ public sealed class ChannelRedeliveryTests
     public async Task Dispose() => await _device.DisposeAsync();
 
     [Test]
+    public async Task A_bio_that_somebody_else_settled_is_not_told_of_as_redelivered()
+    {
+        var time = new ManualTimeProvider();
+        await using AbuseDevice device = AbuseDevice.Create(new BlockGeometry(1 << 20), new AbuseDeviceOptions { TimeProvider = time });
+        using BioChannel channel = device.Control.OpenChannel(new BioChannelOptions { RedeliverAfter = TimeSpan.FromSeconds(1) });
+        using var other = new ManualServer(device);
+        using var log = new EventLog();
+        Task<BioResult> read = device.SubmitAsync(Bio.Read(0, new byte[512])).AsTask();
+        BioRequest hung = await channel.Reader.ReadAsync();
+        (await other.Next()).Complete(BioResult.Ok);
+        await read.InTime();
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.That(log.Of(9), Is.Empty, $"{hung}");
+    }
+
+    [Test]
     public async Task It_is_off_by_default()
     {
         using BioChannel channel = _device.Control.OpenChannel();

@@ -9,7 +9,7 @@ internal sealed class DeliveryTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    private readonly ManualTime _time = new();
+    private readonly ManualTimeProvider _time = new();
     private AbuseDevice _device = null!;
 
     [SetUp]

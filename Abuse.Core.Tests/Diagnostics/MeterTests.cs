@@ -34,6 +34,20 @@ public sealed partial class MeterTests
     }
 
     [Test]
+    public async Task A_bio_that_was_submitted_at_time_0_is_measured_too()
+    {
+        var time = new ManualTimeProvider(TimeSpan.Zero);
+        await using AbuseDevice device = AbuseDevice.Create(new BlockGeometry(1 << 20), new AbuseDeviceOptions { TimeProvider = time });
+        using var server = new ManualServer(device);
+        using var log = new MeterLog("abuse.device.operations");
+        Task<BioResult> read = device.SubmitAsync(Bio.Read(0, new byte[512])).AsTask();
+        time.Advance(TimeSpan.FromSeconds(1));
+        (await server.Next()).Complete(BioResult.Ok);
+        await read.InTime();
+        Assert.That(log.Take(), Has.Length.EqualTo(1));
+    }
+
+    [Test]
     public void Instruments_have_their_kind_and_unit()
     {
         var found = new List<string>();

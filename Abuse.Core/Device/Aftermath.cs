@@ -41,16 +41,11 @@ internal struct Aftermath
         _lastCompleted = submission;
     }
 
-    /// <summary>Adds a chain of waiters that have been taken out of their list.</summary>
-    internal void Wake(ReadyWaiter? chain)
+    /// <summary>Adds a waiter that has been taken out of its list.</summary>
+    internal void Wake(ReadyWaiter waiter)
     {
-        while (chain is not null)
-        {
-            ReadyWaiter? next = chain.Next;
-            chain.Next = _woken;
-            _woken = chain;
-            chain = next;
-        }
+        waiter.NextWoken = _woken;
+        _woken = waiter;
     }
 
     internal void Overtake(Delivery delivery)
@@ -66,7 +61,7 @@ internal struct Aftermath
         for (ReadyWaiter? waiter = _woken; waiter is not null;)
         {
             // The waiter may be pooled and listed again as soon as it is released.
-            ReadyWaiter? next = waiter.Next;
+            ReadyWaiter? next = waiter.NextWoken;
             waiter.Release();
             waiter = next;
         }
@@ -103,10 +98,9 @@ internal struct Aftermath
         {
             Submission? next = submission.NextCompleted;
             submission.NextCompleted = null;
-            if (submission.StartedAt != 0)
+            if (submission.StartedAt is { } start)
             {
-                DeviceTelemetry.Record(
-                    submission.Op, submission.Length, submission.Result, queue.Time.GetElapsedTime(submission.StartedAt));
+                DeviceTelemetry.Record(submission.Op, submission.Length, submission.Result, queue.Time.GetElapsedTime(start));
             }
 
             try

@@ -151,7 +151,7 @@ internal sealed partial class BioQueue
                 Gone = gone,
             });
             FailPending(BioResult.Offline, ref after);
-            while (_firstWaiting is { } submission)
+            while (_waiting.First?.Value is { } submission)
             {
                 RemoveWaiting(submission);
                 Finished(submission, BioResult.Offline, ref after);
@@ -165,7 +165,7 @@ internal sealed partial class BioQueue
                 }
             }
 
-            after.Wake(_pollers.TakeAll());
+            _pollers.WakeAll(ready: true, ref after);
             Volatile.Write(ref _errors, 0);
         }
 

@@ -155,7 +155,7 @@ internal sealed partial class BioQueue
     private void ToTail(Slot slot, ref Aftermath after)
     {
         _rotation.MoveToEnd(slot.Index);
-        after.Wake(_pollers.TakeAll());
+        _pollers.WakeAll(ready: true, ref after);
     }
 
     /// <summary>Copies a pending write's bytes out, under a pin; false if it is settled.</summary>

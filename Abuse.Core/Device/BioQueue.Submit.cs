@@ -116,7 +116,7 @@ internal sealed partial class BioQueue
     {
         Debug.Assert(!submission.IsWaiting && submission.NextCompleted is null, "the submission is the caller's");
         submission.Id = 0;
-        submission.StartedAt = DeviceTelemetry.IsListening ? Time.GetTimestamp() : 0;
+        submission.StartedAt = DeviceTelemetry.IsListening ? Time.GetTimestamp() : null;
         while (true)
         {
             Aftermath after = default;
@@ -135,9 +135,9 @@ internal sealed partial class BioQueue
             }
 
             after.Run(this);
-            if (refusal != BioResult.Pending && submission.StartedAt != 0)
+            if (refusal != BioResult.Pending && submission.StartedAt is { } start)
             {
-                DeviceTelemetry.Record(submission.Op, submission.Length, refusal, Time.GetElapsedTime(submission.StartedAt));
+                DeviceTelemetry.Record(submission.Op, submission.Length, refusal, Time.GetElapsedTime(start));
             }
 
             return refusal;
@@ -167,7 +167,7 @@ internal sealed partial class BioQueue
                 // With the bit set whoever leaves next comes here for it: no credit is missed.
                 if (_gate.TryMove(state, state.WithWaiting(true)))
                 {
-                    AddWaiting(submission);
+                    _waiting.AddLast(submission.WaitingPlace);
                     return BioResult.Pending;
                 }
             }
@@ -218,7 +218,7 @@ internal sealed partial class BioQueue
         if (submission.IsRaw)
         {
             _rotation.Add(slot.Index);
-            after.Wake(_pollers.TakeAll());
+            _pollers.WakeAll(ready: true, ref after);
         }
 
         foreach (Consumer consumer in _consumers)

@@ -17,7 +17,7 @@ internal sealed partial class BioQueue
     /// <summary>Gives credits to those who wait, first come first served. Under the lock.</summary>
     private void AdmitWaiting(ref Aftermath after)
     {
-        while (_firstWaiting is { } submission)
+        while (_waiting.First?.Value is { } submission)
         {
             GateState state = _gate.Read();
             if (state.Count >= _config.MaxQueue || _freeCount == 0)
@@ -26,63 +26,22 @@ internal sealed partial class BioQueue
             }
 
             // The last one out takes the bit with it, in the same step.
-            if (_gate.TryMove(state, state.Entered().WithWaiting(submission.NextWaiting is not null)))
+            if (_gate.TryMove(state, state.Entered().WithWaiting(_waiting.Count > 1)))
             {
-                RemoveFromWaiting(submission);
+                _waiting.RemoveFirst();
                 Link(submission, state.Generation, ref after);
                 after.PumpOnPool = after.Pump is not null;
             }
         }
     }
 
-    private void AddWaiting(Submission submission)
-    {
-        submission.IsWaiting = true;
-        submission.NextWaiting = null;
-        submission.PreviousWaiting = _lastWaiting;
-        if (_lastWaiting is null)
-        {
-            _firstWaiting = submission;
-        }
-        else
-        {
-            _lastWaiting.NextWaiting = submission;
-        }
-
-        _lastWaiting = submission;
-    }
-
     /// <summary>Takes one out of turn, and the gate's bit with the last.</summary>
     private void RemoveWaiting(Submission submission)
     {
-        RemoveFromWaiting(submission);
-        if (_firstWaiting is null)
+        _waiting.Remove(submission.WaitingPlace);
+        if (_waiting.Count == 0)
         {
             MoveGate(static state => state.WithWaiting(false));
         }
-    }
-
-    private void RemoveFromWaiting(Submission submission)
-    {
-        submission.IsWaiting = false;
-        if (submission.PreviousWaiting is null)
-        {
-            _firstWaiting = submission.NextWaiting;
-        }
-        else
-        {
-            submission.PreviousWaiting.NextWaiting = submission.NextWaiting;
-        }
-
-        if (submission.NextWaiting is null)
-        {
-            _lastWaiting = submission.PreviousWaiting;
-        }
-        else
-        {
-            submission.NextWaiting.PreviousWaiting = submission.PreviousWaiting;
-        }
-
-        submission.NextWaiting = submission.PreviousWaiting = null;
     }
 }

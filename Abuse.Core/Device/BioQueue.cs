@@ -38,6 +38,9 @@ internal sealed partial class BioQueue
     /// <summary>Replaced whole at every change, so that it can be walked without care.</summary>
     private Consumer[] _consumers = [];
 
+    /// <summary>Front ends that wait for credit, by their own nodes: nothing is allocated.</summary>
+    private readonly LinkedList<Submission> _waiting = new();
+
     /// <summary>What each open raw opener takes.</summary>
     private readonly List<BlockFeatures> _openers = [];
 
@@ -55,8 +58,6 @@ internal sealed partial class BioQueue
     /// </summary>
     private readonly BioResult[] _failures = new BioResult[64];
 
-    private Submission? _firstWaiting;
-    private Submission? _lastWaiting;
     /// <summary>Deliveries that can be used again, linked by their slot link.</summary>
     private Delivery? _freeDeliveries;
 
@@ -94,7 +95,7 @@ internal sealed partial class BioQueue
         lock (SyncRoot)
         {
             return _freeCount == SlotCount && _rotation.First == SlotList.None
-                && _firstWaiting is null && _gate.Read() is { Count: 0, Waiting: false };
+                && _waiting.Count == 0 && _gate.Read() is { Count: 0, Waiting: false };
         }
     }
 

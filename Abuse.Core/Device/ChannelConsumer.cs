@@ -39,7 +39,14 @@ internal sealed class ChannelConsumer : Consumer
     {
         if (!_readers.IsEmpty && _queue.HasDeliverable(this))
         {
-            after.Wake(_wakesOne ? _readers.TakeOne() : _readers.TakeAll());
+            if (_wakesOne)
+            {
+                _readers.WakeOne(ref after);
+            }
+            else
+            {
+                _readers.WakeAll(ready: true, ref after);
+            }
         }
     }
 
@@ -53,7 +60,7 @@ internal sealed class ChannelConsumer : Consumer
 
     internal override void OnEnded(ref Aftermath after)
     {
-        after.Wake(_readers.TakeAll(ready: false));
+        _readers.WakeAll(ready: false, ref after);
         NextEnded = after.Ended;
         after.Ended = this;
     }

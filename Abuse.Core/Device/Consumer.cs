@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Abuse.Core;
 
 /// <summary>
@@ -13,7 +11,8 @@ namespace Abuse.Core;
 /// </remarks>
 internal abstract class Consumer(BlockFeatures takes, long byteBudget, long redeliverAfterTicks = 0)
 {
-    private Delivery? _newest;
+    /// <summary>Deliveries that count in <see cref="HeldBytes"/>, by age, by their own nodes: nothing is allocated.</summary>
+    private readonly LinkedList<Delivery> _held = new();
 
     /// <summary>What this server said it takes beyond reads and writes.</summary>
     internal BlockFeatures Takes { get; } = takes;
@@ -26,8 +25,8 @@ internal abstract class Consumer(BlockFeatures takes, long byteBudget, long rede
     /// <summary>Bios to deliver, in order.</summary>
     internal SlotList Waiting { get; } = new();
 
-    /// <summary>The oldest delivery that counts in <see cref="HeldBytes"/>; the others follow by age.</summary>
-    internal Delivery? Oldest { get; private set; }
+    /// <summary>The oldest delivery that counts in <see cref="HeldBytes"/>.</summary>
+    internal Delivery? Oldest => _held.First?.Value;
 
     /// <summary>Bytes of the deliveries that were not let go.</summary>
     internal long HeldBytes { get; private set; }
@@ -53,52 +52,18 @@ internal abstract class Consumer(BlockFeatures takes, long byteBudget, long rede
 
     internal void Hold(Delivery delivery)
     {
-        Debug.Assert(!delivery.IsHeld, "held once");
-        delivery.IsHeld = true;
-        delivery.NewerHeld = null;
-        delivery.OlderHeld = _newest;
-        if (_newest is null)
-        {
-            Oldest = delivery;
-        }
-        else
-        {
-            _newest.NewerHeld = delivery;
-        }
-
-        _newest = delivery;
+        _held.AddLast(delivery.HeldPlace);
         HeldBytes += delivery.Bytes;
     }
 
     /// <summary>Stops counting a delivery: its server let go, timed out, or its channel ended. Nothing happens the second time.</summary>
     internal void Release(Delivery delivery)
     {
-        if (!delivery.IsHeld)
+        if (delivery.IsHeld)
         {
-            return;
+            _held.Remove(delivery.HeldPlace);
+            HeldBytes -= delivery.Bytes;
         }
-
-        delivery.IsHeld = false;
-        if (delivery.OlderHeld is null)
-        {
-            Oldest = delivery.NewerHeld;
-        }
-        else
-        {
-            delivery.OlderHeld.NewerHeld = delivery.NewerHeld;
-        }
-
-        if (delivery.NewerHeld is null)
-        {
-            _newest = delivery.OlderHeld;
-        }
-        else
-        {
-            delivery.NewerHeld.OlderHeld = delivery.OlderHeld;
-        }
-
-        delivery.NewerHeld = delivery.OlderHeld = null;
-        HeldBytes -= delivery.Bytes;
     }
 }
 

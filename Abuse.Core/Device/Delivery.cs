@@ -15,8 +15,10 @@ namespace Abuse.Core;
 /// </para>
 /// <para>Links, <see cref="IsHeld"/>, <see cref="SlotLinked"/> and the token source's creation are guarded by the queue's lock.</para>
 /// </remarks>
-internal sealed class Delivery(BioQueue queue)
+internal sealed class Delivery
 {
+    private readonly BioQueue _queue;
+
     /// <summary>version &lt;&lt; 1 | claimed.</summary>
     private ulong _claim = 1;
 
@@ -24,7 +26,13 @@ internal sealed class Delivery(BioQueue queue)
     private IBufferLender? _lender;
     private CancellationTokenSource? _overtaken;
 
-    internal BioQueue Queue => queue;
+    internal Delivery(BioQueue queue)
+    {
+        _queue = queue;
+        HeldPlace = new LinkedListNode<Delivery>(this);
+    }
+
+    internal BioQueue Queue => _queue;
 
     internal Consumer Consumer { get; private set; } = null!;
 
@@ -47,11 +55,10 @@ internal sealed class Delivery(BioQueue queue)
     /// <summary>Whether this delivery works on the transport's own memory.</summary>
     internal bool IsLoan => _lender is not null;
 
-    internal bool IsHeld { get; set; }
+    /// <summary>The delivery's place among those that its server holds.</summary>
+    internal LinkedListNode<Delivery> HeldPlace { get; }
 
-    internal Delivery? OlderHeld { get; set; }
-
-    internal Delivery? NewerHeld { get; set; }
+    internal bool IsHeld => HeldPlace.List is not null;
 
     /// <summary>Whether the bio is unsettled as far as this delivery has been told: it is in its slot's list.</summary>
     internal bool SlotLinked { get; private set; }
@@ -141,7 +148,7 @@ internal sealed class Delivery(BioQueue queue)
     /// <summary>The token that says so; a cancelled one for a request that is answered. Takes the queue's lock.</summary>
     internal CancellationToken GetOvertakenToken(ulong version)
     {
-        lock (queue.SyncRoot)
+        lock (_queue.SyncRoot)
         {
             return SlotLinked && IsOpen(version) ? (_overtaken ??= new CancellationTokenSource()).Token : new CancellationToken(canceled: true);
         }

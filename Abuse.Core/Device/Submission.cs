@@ -17,6 +17,8 @@ namespace Abuse.Core;
 /// </remarks>
 internal abstract class Submission
 {
+    private protected Submission() => WaitingPlace = new LinkedListNode<Submission>(this);
+
     internal BioOp Op { get; set; }
 
     /// <summary>Bytes from the start of the device.</summary>
@@ -42,15 +44,13 @@ internal abstract class Submission
     /// <summary>The outcome, set before <see cref="OnCompleted"/>.</summary>
     internal BioResult Result { get; set; }
 
-    /// <summary>A timestamp of the device's clock, or 0 where nobody listens.</summary>
-    internal long StartedAt { get; set; }
+    /// <summary>A timestamp of the device's clock; null where nobody listens.</summary>
+    internal long? StartedAt { get; set; }
 
-    /// <summary>Links of the list of front ends that wait for credit; guarded by the queue's lock.</summary>
-    internal Submission? NextWaiting { get; set; }
+    /// <summary>The submission's place among the front ends that wait for credit; guarded by the queue's lock.</summary>
+    internal LinkedListNode<Submission> WaitingPlace { get; }
 
-    internal Submission? PreviousWaiting { get; set; }
-
-    internal bool IsWaiting { get; set; }
+    internal bool IsWaiting => WaitingPlace.List is not null;
 
     /// <summary>Link of the chain of completions that are to run.</summary>
     internal Submission? NextCompleted { get; set; }
