@@ -174,6 +174,83 @@ internal sealed class DeliveryTests
         Assert.That(slot.Unpin(), Is.True);
     }
 
+    [Test]
+    public async Task A_server_is_told_that_another_one_answered_first()
+    {
+        using BioChannel slow = Open(1 << 20);
+        using BioChannel fast = Open(1 << 20);
+        Task<BioResult> bio = Read(512);
+        Assert.That(slow.Reader.TryRead(out BioRequest overtaken));
+        CancellationToken token = overtaken.Overtaken;
+        Assert.That(fast.Reader.TryRead(out BioRequest winner));
+        Assert.That(token.IsCancellationRequested, Is.False);
+
+        Assert.That(winner.Complete(BioResult.Ok), Is.EqualTo(AnswerResult.Accepted));
+
+        Assert.That(token.IsCancellationRequested);
+        Assert.That(await bio.InTime(), Is.EqualTo(BioResult.Ok));
+    }
+
+    [Test]
+    public async Task A_callback_of_an_answered_request_hears_nothing_of_the_next_ones_fate()
+    {
+        using BioChannel channel = Open(1 << 20);
+        Task<BioResult> first = Read(512);
+        Assert.That(channel.Reader.TryRead(out BioRequest answered));
+        bool called = false;
+        answered.Overtaken.Register(() => called = true);
+        answered.Complete(BioResult.Ok);
+        Assert.That(await first.InTime(), Is.EqualTo(BioResult.Ok));
+
+        Task<BioResult> second = Read(512);
+        Assert.That(channel.Reader.TryRead(out BioRequest next));
+        CancellationToken token = next.Overtaken;
+        _device.Control.Reset();
+
+        Assert.That(await second.InTime(), Is.EqualTo(BioResult.Offline));
+        Assert.That(token.IsCancellationRequested);
+        Assert.That(called, Is.False);
+    }
+
+    [Test]
+    public async Task The_end_of_an_inline_call_admits_a_front_end_that_waits()
+    {
+        await using var target = new HeldTarget();
+        await using var device = AbuseDevice.Create(target, new AbuseDeviceOptions { MaxQueue = 1, LeaveTargetOpen = true });
+        var client = new BlockClient(device);
+        using var entered = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        target.OnExecute = () =>
+        {
+            target.OnExecute = null;
+            entered.Set();
+            goOn.Wait();
+        };
+        Task<BioResult> running = Soon.OnThread(() => client.TryRead(0, new byte[512]));
+        entered.Wait();
+        Task<BioResult> waiting = client.TryReadAsync(0, new byte[512]).AsTask();
+        Assert.That(waiting.IsCompleted, Is.False, "the queue is full");
+
+        goOn.Set();
+
+        Assert.That(await running.InTime(), Is.EqualTo(BioResult.Ok));
+        Assert.That(await waiting.InTime(), Is.EqualTo(BioResult.Ok));
+        Assert.That(device.Queue.IsIdle());
+    }
+
+    private sealed class HeldTarget : BlockTarget
+    {
+        internal Action? OnExecute { get; set; }
+
+        public override BlockGeometry Geometry { get; } = new(1 << 20);
+
+        public override BioResult Execute(in BioHead bio, BioSpans data)
+        {
+            OnExecute?.Invoke();
+            return BioResult.Ok;
+        }
+    }
+
     private sealed class LendingBio : Submission, IBufferLender
     {
         private int _completions;
