@@ -242,16 +242,12 @@ public sealed partial class BlockClient
         return result;
     }
 
-    private ValueTask ThrowIfFailed(ValueTask<BioResult> task, BioOp op, long offset, long length, CancellationToken cancellationToken)
-    {
-        if (!task.IsCompletedSuccessfully)
-        {
-            return ThrowIfFailedAsync(task, op, offset, length, cancellationToken);
-        }
-
-        BioResult result = task.Result;
-        return result == BioResult.Ok ? ValueTask.CompletedTask : Fail(result, op, offset, length, cancellationToken);
-    }
+    /// <summary>The one check of an operation that was done at once, and went well, is made where it is asked for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ValueTask ThrowIfFailed(ValueTask<BioResult> task, BioOp op, long offset, long length, CancellationToken cancellationToken) =>
+        task.IsCompletedSuccessfully && task.Result == BioResult.Ok
+            ? default
+            : ThrowIfFailedAsync(task, op, offset, length, cancellationToken);
 
     private ValueTask Fail(BioResult result, BioOp op, long offset, long length, CancellationToken cancellationToken) =>
         result == BioResult.Canceled && cancellationToken.IsCancellationRequested

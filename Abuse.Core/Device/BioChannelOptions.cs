@@ -8,7 +8,7 @@ public sealed record BioChannelOptions
 
     /// <summary>
     /// After how long a bio that was read and not answered is delivered again to this channel; null, the default, for never. An answer to
-    /// the first delivery still counts if it is the first to come.
+    /// the first delivery still counts if it is the first to come, but its memory no longer counts in <see cref="ByteBudget"/>.
     /// </summary>
     public TimeSpan? RedeliverAfter { get; init; }
 

@@ -14,7 +14,10 @@ internal sealed partial class BioQueue
         after.Run(this);
     }
 
-    /// <summary>Gives credits to those who wait, first come first served. Under the lock.</summary>
+    /// <summary>
+    /// Gives credits to those who wait, first come first served. The device may have another configuration than when one came: it is
+    /// checked against this one, as if it came now. Under the lock.
+    /// </summary>
     private void AdmitWaiting(ref Aftermath after)
     {
         while (_waiting.First?.Value is { } submission)
@@ -25,14 +28,31 @@ internal sealed partial class BioQueue
                 return;
             }
 
-            // The last one out takes the bit with it, in the same step.
-            if (_gate.TryMove(state, state.Entered().WithWaiting(_waiting.Count > 1)))
+            BioResult refusal = _config.Check(
+                submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
+            if (refusal != BioResult.Pending)
             {
+                RemoveWaiting(submission);
+                Refused(submission, refusal, countsAsError, ref after);
+            }
+            else if (_gate.TryMove(state, state.Entered().WithWaiting(_waiting.Count > 1)))
+            {
+                // The last one out takes the bit with it, in the same step.
                 _waiting.RemoveFirst();
                 Link(submission, state.Generation, ref after);
                 after.PumpOnPool = after.Pump is not null;
             }
         }
+    }
+
+    private void Refused(Submission submission, BioResult refusal, bool countsAsError, ref Aftermath after)
+    {
+        if (countsAsError)
+        {
+            CountError();
+        }
+
+        Finished(submission, refusal, ref after);
     }
 
     /// <summary>Takes one out of turn, and the gate's bit with the last.</summary>

@@ -48,6 +48,9 @@ public readonly struct BioRequest : IEquatable<BioRequest>
         {
             Delivery delivery = Required();
             Memory<byte> memory = delivery.Memory;
+
+            // What was read is this request's only if the request is still open after it was read.
+            Volatile.ReadBarrier();
             return delivery.IsOpen(_version)
                 ? memory
                 : throw new InvalidOperationException($"{Head} was answered or abandoned: its memory is no longer this server's.");
@@ -56,7 +59,7 @@ public readonly struct BioRequest : IEquatable<BioRequest>
 
     /// <summary>
     /// Cancelled when somebody else settled the bio or the channel ended, so that the work may be dropped. Asking for it takes a lock;
-    /// a server that does not work long need not. Callbacks on it are gone once the request is answered or abandoned.
+    /// a server that does not work long need not. Once the request is answered or abandoned callbacks on it are gone, and a token that was kept means nothing.
     /// </summary>
     public CancellationToken Overtaken => Required().GetOvertakenToken(_version);
 

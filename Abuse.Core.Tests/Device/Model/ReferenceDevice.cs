@@ -36,12 +36,33 @@ internal sealed class ReferenceDevice
     /// <summary>A submission; the bio is settled at once, pending, or waits.</summary>
     internal void Submit(ReferenceBio bio)
     {
-        ulong end = (ulong)bio.Offset + (ulong)bio.Length;
+        if (IsRefused(bio))
+        {
+            return;
+        }
+
+        if (Arrival.Count < _maxQueue && WaitingForCredit.Count == 0)
+        {
+            Admit(bio);
+        }
+        else if (bio.IsFrontEnd)
+        {
+            WaitingForCredit.Add(bio);
+        }
+        else
+        {
+            _errors++;
+            bio.Result = BioResult.QueueFull;
+        }
+    }
+
+    private bool IsRefused(ReferenceBio bio)
+    {
         if (!_ever)
         {
             bio.Result = BioResult.Offline;
         }
-        else if (bio.Length != 0 && _size != 0 && end > _size)
+        else if (bio.Length != 0 && _size != 0 && (ulong)bio.Offset + (ulong)bio.Length > _size)
         {
             bio.Result = BioResult.OutOfRange;
         }
@@ -59,19 +80,8 @@ internal sealed class ReferenceDevice
         {
             bio.Result = BioResult.NotSupported;
         }
-        else if (Arrival.Count < _maxQueue && WaitingForCredit.Count == 0)
-        {
-            Admit(bio);
-        }
-        else if (bio.IsFrontEnd)
-        {
-            WaitingForCredit.Add(bio);
-        }
-        else
-        {
-            _errors++;
-            bio.Result = BioResult.QueueFull;
-        }
+
+        return bio.Result != BioResult.Pending;
     }
 
     internal void Cancel(ReferenceBio bio)
@@ -246,54 +256,10 @@ internal sealed class ReferenceDevice
         {
             ReferenceBio bio = WaitingForCredit[0];
             WaitingForCredit.RemoveAt(0);
-            Admit(bio);
+            if (!IsRefused(bio))
+            {
+                Admit(bio);
+            }
         }
     }
-}
-
-/// <summary>A bio of the reference.</summary>
-internal sealed class ReferenceBio
-{
-    internal required BioOp Op { get; init; }
-
-    internal required long Offset { get; init; }
-
-    internal required long Length { get; init; }
-
-    internal required bool Fua { get; init; }
-
-    internal required bool IsFrontEnd { get; init; }
-
-    /// <summary>The lengths of the vectors.</summary>
-    internal required int[] Vectors { get; init; }
-
-    /// <summary>What the submitter's memory holds, in the reference's opinion.</summary>
-    internal required byte[] Memory { get; init; }
-
-    internal BioResult Result { get; set; }
-
-    /// <summary>The real device's id, once it was seen.</summary>
-    internal ulong Id { get; set; }
-
-    internal BlockFeatures Needs => (Op, Fua) switch
-    {
-        (BioOp.Flush, _) => BlockFeatures.Flush,
-        (BioOp.Discard, _) => BlockFeatures.Discard,
-        (BioOp.WriteZeroes, false) => BlockFeatures.WriteZeroes,
-        (BioOp.WriteZeroes, true) => BlockFeatures.WriteZeroes | BlockFeatures.Fua,
-        (BioOp.Write, true) => BlockFeatures.Fua,
-        _ => BlockFeatures.None,
-    };
-
-    internal uint Command => Op switch { BioOp.Read => 0, BioOp.Flush => 2, _ => 1 };
-}
-
-/// <summary>A channel of the reference: what it has yet to deliver.</summary>
-internal sealed class ReferenceChannel(BlockFeatures takes)
-{
-    internal BlockFeatures Takes { get; } = takes;
-
-    internal List<ReferenceBio> ToDeliver { get; } = [];
-
-    internal bool TakesBio(ReferenceBio bio) => (bio.Needs & ~Takes) == 0;
 }

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Abuse.Benchmarks;
+
+/// <summary>
+/// The same benchmark methods, taken in turn round after round, each with a run of its own before it that warms its memory: the ratio of two
+/// that ran milliseconds apart says something on a machine whose speed changes from one second to the next. Prints medians and quartiles.
+/// </summary>
+internal static class Pairs
+{
+    private const int Rounds = 150;
+
+    internal static async Task RunAsync()
+    {
+        foreach (int size in new[] { 8, 1024 })
+        {
+            var reads = new AttachedReads { ImageMiB = size };
+            await reads.Setup();
+            await CompareAsync(
+                $"4 KiB random reads, image of {size} MiB, one thread",
+                ("bare copy", Sync(reads.BareCopy)),
+                ("BlockClient, async", reads.BlockClientAsync),
+                ("BlockClient, sync", Sync(reads.BlockClientSync)),
+                ("RandomAccess.Read, file in memory", Sync(reads.RandomAccessRead)));
+            await reads.Cleanup();
+        }
+
+        foreach (int threads in new[] { 1, 2, 4 })
+        {
+            var scaling = new AttachedScaling { Threads = threads };
+            scaling.Setup();
+            await CompareAsync(
+                $"4 KiB random reads, image of 64 MiB, {threads} threads at once",
+                ("bare copies", Sync(scaling.BareCopies)),
+                ("BlockClient, sync", Sync(scaling.BlockClients)));
+            await scaling.Cleanup();
+        }
+
+        var served = new ChannelServed();
+        served.Setup();
+        await CompareAsync("4 KiB reads, depth 32, server on another thread", ("two bare channels", served.TwoBareChannels), ("device served by a channel", served.Device));
+        await served.Cleanup();
+
+        var one = new PendingCost { Pending = 1 };
+        var many = new PendingCost { Pending = 512 };
+        one.Setup();
+        many.Setup();
+        await CompareAsync("submit, GET_BIO, PUT_BIO, complete", ("1 pending", one.SubmitGetPutComplete), ("512 pending", many.SubmitGetPutComplete));
+        await one.Cleanup();
+        await many.Cleanup();
+    }
+
+    private static Func<Task> Sync(Action action) => () =>
+    {
+        action();
+        return Task.CompletedTask;
+    };
+
+    private static async Task CompareAsync(string title, params (string Name, Func<Task> Run)[] contenders)
+    {
+        var times = contenders.Select(static _ => new double[Rounds]).ToArray();
+        for (int round = -Rounds / 3; round < Rounds; round++)
+        {
+            for (int i = 0; i < contenders.Length; i++)
+            {
+                await contenders[i].Run();
+                long start = Stopwatch.GetTimestamp();
+                await contenders[i].Run();
+                if (round >= 0)
+                {
+                    times[i][round] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+                }
+            }
+        }
+
+        Console.WriteLine(title);
+        for (int i = 0; i < contenders.Length; i++)
+        {
+            double[] ratios = [.. times[i].Zip(times[0], static (time, first) => time / first).Order()];
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"  {contenders[i].Name,-36} {ratios[Rounds / 2],5:0.00} times the first  (quartiles {ratios[Rounds / 4]:0.00}..{ratios[Rounds * 3 / 4]:0.00})"));
+        }
+
+        Console.WriteLine();
+    }
+}
