@@ -242,12 +242,17 @@ public sealed partial class BlockClient
         return result;
     }
 
-    /// <summary>The one check of an operation that was done at once, and went well, is made where it is asked for.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ValueTask ThrowIfFailed(ValueTask<BioResult> task, BioOp op, long offset, long length, CancellationToken cancellationToken) =>
-        task.IsCompletedSuccessfully && task.Result == BioResult.Ok
-            ? default
-            : ThrowIfFailedAsync(task, op, offset, length, cancellationToken);
+    private ValueTask ThrowIfFailed(ValueTask<BioResult> task, BioOp op, long offset, long length, CancellationToken cancellationToken)
+    {
+        if (!task.IsCompletedSuccessfully)
+        {
+            return ThrowIfFailedAsync(task, op, offset, length, cancellationToken);
+        }
+
+        // Taken once: the task may have a pooled source behind it, which is another's from here on.
+        BioResult result = task.Result;
+        return result == BioResult.Ok ? ValueTask.CompletedTask : Fail(result, op, offset, length, cancellationToken);
+    }
 
     private ValueTask Fail(BioResult result, BioOp op, long offset, long length, CancellationToken cancellationToken) =>
         result == BioResult.Canceled && cancellationToken.IsCancellationRequested
