@@ -127,7 +127,8 @@ public sealed class EventSourceTests
                 var header = default(AbuseTransferHeader);
                 device.Control.GetBio(ref header);
                 using AbuseControl control = device.OpenControl();
-            }) { IsBackground = true };
+            })
+            { IsBackground = true };
             thread.Start();
             if (thread.Join(TimeSpan.FromSeconds(10)))
             {
