@@ -144,7 +144,6 @@ internal sealed class CompletionTests
         {
             await channel.Reader.WaitToReadAsync().ConfigureAwait(false);
             reader = Environment.CurrentManagedThreadId;
-            Thread.Sleep(50);
         }
 
         var thread = new Thread(() =>

@@ -56,14 +56,15 @@ public sealed class BioChannel : Channel<BioAnswer, BioRequest>, IDisposable
 
     private bool TryAnswer(BioAnswer answer, out AnswerResult result)
     {
-        if (_consumer.End != ConsumerEnd.None)
+        bool ended = _consumer.End != ConsumerEnd.None;
+
+        // On an ended channel too: the request is let go of, so that its memory is not lost with the answer.
+        result = answer.Request.Complete(answer.Result);
+        if (ended)
         {
-            // Let go of the request, so that its memory is not lost with the answer.
-            result = answer.Request.Complete(answer.Result);
             return result == AnswerResult.Accepted;
         }
 
-        result = answer.Request.Complete(answer.Result);
         if (result != AnswerResult.Accepted)
         {
             Interlocked.Increment(ref _refusedAnswers);

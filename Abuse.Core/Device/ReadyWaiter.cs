@@ -11,17 +11,12 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class ReadyWaiter : IValueTaskSource<bool>
 {
-    private readonly WaitList _list;
-    private readonly Pool<ReadyWaiter> _pool;
+    /// <summary>Where it waits; set with each wait.</summary>
+    private WaitList _list = null!;
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _cancellation;
 
-    internal ReadyWaiter(WaitList list, Pool<ReadyWaiter> pool)
-    {
-        _list = list;
-        _pool = pool;
-        Place = new LinkedListNode<ReadyWaiter>(this);
-    }
+    public ReadyWaiter() => Place = new LinkedListNode<ReadyWaiter>(this);
 
     /// <summary>The waiter's place in its list; guarded by the queue's lock.</summary>
     internal LinkedListNode<ReadyWaiter> Place { get; }
@@ -33,6 +28,9 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>
     internal bool IsReady { get; set; }
 
     internal ValueTask<bool> Task => new(this, _core.Version);
+
+    /// <summary>Starts a wait. Under the queue's lock.</summary>
+    internal void WaitIn(WaitList list) => _list = list;
 
     /// <summary>Makes cancelling end the wait. Called after the waiter is in its list, outside the lock.</summary>
     internal void CancelThrough(CancellationToken cancellationToken) =>
@@ -67,7 +65,8 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>
             {
                 _cancellation = default;
                 _core.Reset();
-                _pool.Return(this);
+                _list = null!;
+                Recycler<ReadyWaiter>.Return(this);
             }
         }
     }

@@ -1,26 +1,18 @@
 namespace Abuse.Core;
 
 /// <summary>Those who wait for one thing. Guarded by the queue's lock, which it is given.</summary>
-internal sealed class WaitList
+internal sealed class WaitList(Lock guard)
 {
-    private readonly Lock _guard;
-    private readonly Pool<ReadyWaiter> _pool;
-
     /// <summary>By the waiters' own nodes: nothing is allocated.</summary>
     private readonly LinkedList<ReadyWaiter> _waiters = new();
-
-    internal WaitList(Lock guard)
-    {
-        _guard = guard;
-        _pool = new Pool<ReadyWaiter>(pool => new ReadyWaiter(this, pool));
-    }
 
     internal bool IsEmpty => _waiters.Count == 0;
 
     /// <summary>Adds a waiter. Under the lock.</summary>
     internal ReadyWaiter Wait()
     {
-        ReadyWaiter waiter = _pool.Rent();
+        ReadyWaiter waiter = Recycler<ReadyWaiter>.Rent();
+        waiter.WaitIn(this);
         _waiters.AddLast(waiter.Place);
         return waiter;
     }
@@ -48,7 +40,7 @@ internal sealed class WaitList
     /// <summary>Takes one out; false if it was taken already. Takes the lock.</summary>
     internal bool TryTake(ReadyWaiter waiter)
     {
-        lock (_guard)
+        lock (guard)
         {
             if (waiter.Place.List is null)
             {
