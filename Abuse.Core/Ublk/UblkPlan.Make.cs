@@ -48,7 +48,7 @@ public sealed partial record UblkPlan
                 | (scans ? 0 : UblkFeatures.NoAutoPartScan) | Extras(options, features, notes),
             IdentityHash = identity,
             PageSize = host.PageSize,
-            Notes = notes,
+            Notes = [.. notes],
         };
     }
 
