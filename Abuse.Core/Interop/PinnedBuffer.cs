@@ -18,6 +18,7 @@ internal sealed class PinnedBuffer
         int skip = (int)(-AddressOf(array) & (Environment.SystemPageSize - 1));
         Memory = array.AsMemory(skip, size);
         Address = AddressOf(array) + skip;
+        Used = 0;
 
         // What was another's must not reach a disk's reader.
         Memory.Span.Clear();
@@ -27,11 +28,15 @@ internal sealed class PinnedBuffer
     {
         Memory = memory;
         Address = address;
+        Used = memory.Length;
     }
 
     internal Memory<byte> Memory { get; }
 
     internal nint Address { get; }
+
+    /// <summary>Bytes from the start that may be other than zero, as far as its owner keeps account.</summary>
+    internal int Used { get; set; }
 
     /// <summary>The buffer whose memory this is, or begins with.</summary>
     internal static PinnedBuffer Of(Memory<byte> memory, int size)
