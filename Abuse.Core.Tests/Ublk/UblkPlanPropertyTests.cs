@@ -15,12 +15,18 @@ internal sealed partial class UblkPlanPropertyTests
     {
         internal BlockGeometry Geometry => new(Blocks * BlockSize, BlockSize)
         {
-            Features = (BlockFeatures)(DiskBits & 15), IsReadOnly = (DiskBits & 16) != 0, IsRotational = (DiskBits & 32) != 0,
+            Features = (BlockFeatures)(DiskBits & 15),
+            IsReadOnly = (DiskBits & 16) != 0,
+            IsRotational = (DiskBits & 32) != 0,
         };
 
         internal UblkHost Host => new()
         {
-            PageSize = PageSize, Processors = Processors, KernelRelease = Release, TargetTakesZeroCopy = (Target & 1) != 0, TargetIdentity = (Target & 2) != 0 ? "store" : null,
+            PageSize = PageSize,
+            Processors = Processors,
+            KernelRelease = Release,
+            TargetTakesZeroCopy = (Target & 1) != 0,
+            TargetIdentity = (Target & 2) != 0 ? "store" : null,
         };
 
         internal UblkFeatures Kernel => (UblkFeatures)Features;
@@ -146,8 +152,17 @@ internal sealed partial class UblkPlanPropertyTests
         from physical in Mostly(null, (int?)block, (int?)(1 << 20)).OrRarely((int?)(block / 2), (int?)(block + 1), (int?)(2 << 20), (int?)0)
         select new UblkOptions
         {
-            Id = id, Queues = queues, QueueDepth = depth, MaxRequestSize = size, Buffers = buffers, Recovery = recovery, ScanPartitions = (flags & 1) != 0,
-            AllowVolatileRecovery = (flags & 2) != 0, Identity = identity, ControlTimeout = TimeSpan.FromSeconds(timeout), PhysicalBlockSize = physical,
+            Id = id,
+            Queues = queues,
+            QueueDepth = depth,
+            MaxRequestSize = size,
+            Buffers = buffers,
+            Recovery = recovery,
+            ScanPartitions = (flags & 1) != 0,
+            AllowVolatileRecovery = (flags & 2) != 0,
+            Identity = identity,
+            ControlTimeout = TimeSpan.FromSeconds(timeout),
+            PhysicalBlockSize = physical,
         };
 
     private static Choice<T> Mostly<T>(params T[] values) => new(values);

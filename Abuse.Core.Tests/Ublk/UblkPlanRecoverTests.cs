@@ -178,7 +178,11 @@ internal sealed class UblkPlanRecoverTests
 
     private static UblkOptions Made() => new()
     {
-        Queues = 2, QueueDepth = 64, MaxRequestSize = 128 << 10, Buffers = UblkBuffers.UserCopy, Recovery = UblkRecovery.Reissue,
+        Queues = 2,
+        QueueDepth = 64,
+        MaxRequestSize = 128 << 10,
+        Buffers = UblkBuffers.UserCopy,
+        Recovery = UblkRecovery.Reissue,
     };
 
     private static UblkPlan Recover(
