@@ -17,6 +17,7 @@ internal sealed partial class ArchitectureTests
         ["Device"] = ["Abi", "Bio", "Diagnostics"],
         ["Block"] = ["Abi", "Bio", "Device", "Diagnostics"],
         ["Targets"] = ["Abi", "Bio", "Interop", "Diagnostics"],
+        ["Ublk"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
     };
 
     private static readonly Dictionary<string, string[]> DeclaredIn = Arrows.Keys.ToDictionary(
