@@ -38,15 +38,9 @@ internal sealed class MappedMemory : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>The values that begin at <paramref name="offset"/> bytes.</summary>
-    internal unsafe Span<T> Values<T>(nint offset, int count)
-        where T : unmanaged
-    {
-        ObjectDisposedException.ThrowIf(IsClosed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + ((nint)sizeof(T) * count), _length);
-        return new Span<T>((byte*)handle + offset, count);
-    }
+    /// <summary>Value <paramref name="index"/> of a mapping of equal values; nothing here checks that it is there.</summary>
+    internal unsafe ref readonly T At<T>(int index)
+        where T : unmanaged => ref ((T*)handle)[index];
 
     /// <summary>The address of <paramref name="offset"/>, for those who hold the mapping for as long as they use it.</summary>
     internal unsafe byte* Address(nint offset) => (byte*)handle + offset;

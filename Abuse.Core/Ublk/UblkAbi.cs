@@ -28,6 +28,12 @@ internal static class UblkAbi
 
     internal const int SectorShift = 9;
 
+    /// <summary>Bytes in <see cref="UblkIoDescriptor"/>.</summary>
+    internal const int DescriptorSize = 24;
+
+    /// <summary>Bytes in <see cref="UblkParams"/>.</summary>
+    internal const int ParamsLength = 152;
+
     internal const int MinSegmentSize = 4096;
 
     // What a FETCH or COMMIT_AND_FETCH ends with.
@@ -82,11 +88,11 @@ internal static class UblkAbi
         BufferBase + (((long)queue << QueueShift) | ((long)tag << TagShift) | (uint)offset);
 
     /// <summary>Bytes to map for one queue's descriptors.</summary>
-    internal static int DescriptorsLength(int depth, int pageSize, int descriptorSize = 24) =>
+    internal static int DescriptorsLength(int depth, int pageSize, int descriptorSize = DescriptorSize) =>
         RoundUp(depth * descriptorSize, pageSize);
 
     /// <summary>Where the mapping of a queue's descriptors begins in the character device: each queue has the room of the deepest one.</summary>
-    internal static long DescriptorsOffset(int queue, int pageSize, int descriptorSize = 24) =>
+    internal static long DescriptorsOffset(int queue, int pageSize, int descriptorSize = DescriptorSize) =>
         (long)queue * RoundUp(MaxQueueDepth * descriptorSize, pageSize);
 
     private static int RoundUp(int value, int unit) => (value + unit - 1) / unit * unit;

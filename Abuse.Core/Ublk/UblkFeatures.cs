@@ -7,7 +7,7 @@ public enum UblkFeatures : ulong
     /// <summary>None.</summary>
     None = 0,
 
-    /// <summary>Buffers of requests can be registered with a ring. Works since Linux 6.15; older kernels report it and refuse it.</summary>
+    /// <summary>Buffers of requests can be registered with a ring. Linux 6.15.</summary>
     SupportZeroCopy = 1UL << 0,
 
     /// <summary>Commands are always completed in the server's own task.</summary>

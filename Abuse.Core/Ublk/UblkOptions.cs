@@ -1,10 +1,17 @@
 using System.Globalization;
+using System.Numerics;
+using Abuse.Core.Abi;
 
 namespace Abuse.Core;
 
-/// <summary>How a <c>ublk</c> disk is made and served. What became of it on a given kernel is in <c>UblkPlan</c>.</summary>
+/// <summary>How a <c>ublk</c> disk is made and served. What became of it on a given kernel is in <see cref="UblkPlan"/>.</summary>
 public sealed record UblkOptions
 {
+    /// <summary>The largest <see cref="PhysicalBlockSize"/>; the kernel itself stops far above it.</summary>
+    private const int MaxPhysicalBlockSize = 1 << 20;
+
+    private static readonly TimeSpan MaxControlTimeout = TimeSpan.FromDays(1);
+
     /// <summary>The N of <c>/dev/ublkbN</c>, 0 to 1048575; null, the default, lets the kernel choose.</summary>
     public int? Id { get; init; }
 
@@ -52,4 +59,60 @@ public sealed record UblkOptions
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Queues} x {QueueDepth} requests of {ByteSize.Format(MaxRequestSize)}, {Buffers}, recovery {Recovery}");
+
+    /// <summary>Checks everything that would be wrong on every kernel.</summary>
+    /// <exception cref="ArgumentException">A value is outside its range; the message names both.</exception>
+    internal void Validate(BlockGeometry geometry, int pageSize)
+    {
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+        ThrowIfOutside(nameof(Id), Id ?? 0, 0, UblkAbi.MaxId);
+        ThrowIfOutside(nameof(Queues), Queues, 1, UblkAbi.MaxQueues);
+        ThrowIfOutside(nameof(QueueDepth), QueueDepth, 1, UblkAbi.MaxQueueDepth);
+        ThrowIfOutside(nameof(MaxRequestSize), MaxRequestSize, pageSize, AbuseIoctl.MaxBioLength);
+        ThrowUnlessDefined(nameof(Buffers), Buffers);
+        ThrowUnlessDefined(nameof(Recovery), Recovery);
+        if (MaxRequestSize % pageSize != 0)
+        {
+            throw Wrong(nameof(MaxRequestSize), $"a whole number of pages of {pageSize} bytes, not {MaxRequestSize}");
+        }
+
+        if (PhysicalBlockSize is { } physical)
+        {
+            ThrowIfOutside(nameof(PhysicalBlockSize), physical, geometry.BlockSize, MaxPhysicalBlockSize);
+            if (!BitOperations.IsPow2(physical))
+            {
+                throw Wrong(nameof(PhysicalBlockSize), $"a power of two, not {physical}");
+            }
+        }
+
+        if (Identity is { Length: 0 })
+        {
+            throw Wrong(nameof(Identity), $"null or a name, not empty");
+        }
+
+        if (ControlTimeout <= TimeSpan.Zero || ControlTimeout > MaxControlTimeout)
+        {
+            throw Wrong(nameof(ControlTimeout), $"more than 0 and at most {MaxControlTimeout}, not {ControlTimeout}");
+        }
+    }
+
+    private static void ThrowIfOutside(string option, int value, int least, int most)
+    {
+        if (value < least || value > most)
+        {
+            throw Wrong(option, $"{least} to {most}, not {value}");
+        }
+    }
+
+    private static void ThrowUnlessDefined<T>(string option, T value)
+        where T : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+        {
+            throw Wrong(option, $"one of {string.Join(", ", Enum.GetNames<T>())}, not {value}");
+        }
+    }
+
+    private static ArgumentException Wrong(string option, FormattableString rule) =>
+        new($"{nameof(UblkOptions)}.{option} is {FormattableString.Invariant(rule)}.");
 }
