@@ -122,7 +122,19 @@ internal sealed class LinuxUblkKernel : UblkKernel
 
     internal override IReadOnlyList<string> Holders(int id) => UblkHolders.Find(id);
 
-    internal override bool IsRunning(int processId) => processId > 0 && Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}"));
+    internal override bool IsRunning(int processId)
+    {
+        try
+        {
+            // The state follows the name, which is in parentheses and may have any character in it. A zombie has let go of everything.
+            string status = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/stat"));
+            return status[status.LastIndexOf(')')..] is not [')', ' ', 'Z' or 'X', ..];
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
 
     private static int OnDisk(int id, nuint request, int argument)
     {

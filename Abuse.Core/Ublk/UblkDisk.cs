@@ -189,7 +189,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
         UblkDevInfo info = await control.RunAsync(UblkCommand.GetDevInfo, id, default(UblkDevInfo)).ConfigureAwait(false);
         UblkParams parameters = await control.RunAsync(
             UblkCommand.GetParams, id, new UblkParams { Length = UblkAbi.ParamsLength }).ConfigureAwait(false);
-        UblkPlan plan = UblkPlan.Recover(info, parameters, geometry, options, HostOf(kernel, device));
+        UblkPlan plan = UblkPlan.Recover(info, parameters, geometry, options, HostOf(kernel, device), kernel.IsRunning(info.Pid));
         UblkSession session = await UblkSession.RecoverAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
         return new UblkDisk(control, device, options, session);
     }

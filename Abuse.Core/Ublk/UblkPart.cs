@@ -8,7 +8,7 @@ namespace Abuse.Core;
 internal sealed class UblkPart(UblkTag tag) : Submission
 {
     /// <summary>Bytes: a bio's vectors, filled.</summary>
-    internal const int MaxLength = AbuseIoctl.MaxVectors * AbuseIoctl.MaxVectorLength;
+    internal const int MaxLength = AbuseIoctl.MaxBioLength;
 
     private bool _mayLend;
 

@@ -1,4 +1,3 @@
-using Abuse.Core.Abi;
 using Microsoft.Win32.SafeHandles;
 
 namespace Abuse.Core;
