@@ -59,8 +59,8 @@ internal sealed unsafe class IoUring : IDisposable
         _file = (int)handle.DangerousGetHandle();
         _enterFile = _file;
         _entrySize = (parameters.Flags & IoUringSetup.WideSubmissions) != 0 ? 128 : 64;
-        long submissionBytes = parameters.Submission.Array + (parameters.SubmissionEntries * sizeof(uint));
-        long completionBytes = parameters.Completion.Completions + (parameters.CompletionEntries * sizeof(IoUringCompletion));
+        long submissionBytes = parameters.SubmissionRing.Array + (parameters.SubmissionEntries * sizeof(uint));
+        long completionBytes = parameters.CompletionRing.Completions + (parameters.CompletionEntries * sizeof(IoUringCompletion));
         bool single = (parameters.Features & SingleMapping) != 0;
         _ring = MappedMemory.Map(handle, 0, single ? Math.Max(submissionBytes, completionBytes) : submissionBytes, writable: true);
         _completionRing = single ? null : MappedMemory.Map(handle, CompletionMapping, completionBytes, writable: true);
@@ -68,17 +68,17 @@ internal sealed unsafe class IoUring : IDisposable
         MappedMemory completions = _completionRing ?? _ring;
 
         _submissionEntries = parameters.SubmissionEntries;
-        _submissionHead = (uint*)_ring.Address((nint)parameters.Submission.Head);
-        _submissionTail = (uint*)_ring.Address((nint)parameters.Submission.Tail);
-        _submissionMask = *(uint*)_ring.Address((nint)parameters.Submission.Mask);
-        _completionHead = (uint*)completions.Address((nint)parameters.Completion.Head);
-        _completionTail = (uint*)completions.Address((nint)parameters.Completion.Tail);
-        _completionMask = *(uint*)completions.Address((nint)parameters.Completion.Mask);
+        _submissionHead = (uint*)_ring.Address((nint)parameters.SubmissionRing.Head);
+        _submissionTail = (uint*)_ring.Address((nint)parameters.SubmissionRing.Tail);
+        _submissionMask = *(uint*)_ring.Address((nint)parameters.SubmissionRing.Mask);
+        _completionHead = (uint*)completions.Address((nint)parameters.CompletionRing.Head);
+        _completionTail = (uint*)completions.Address((nint)parameters.CompletionRing.Tail);
+        _completionMask = *(uint*)completions.Address((nint)parameters.CompletionRing.Mask);
         _submissions = _entries.Address(0);
-        _completions = (IoUringCompletion*)completions.Address((nint)parameters.Completion.Completions);
+        _completions = (IoUringCompletion*)completions.Address((nint)parameters.CompletionRing.Completions);
 
         // Entry n is always at place n: the index array is filled once.
-        var array = (uint*)_ring.Address((nint)parameters.Submission.Array);
+        var array = (uint*)_ring.Address((nint)parameters.SubmissionRing.Array);
         for (uint i = 0; i < _submissionEntries; i++)
         {
             array[i] = i;

@@ -10,8 +10,8 @@ internal struct IoUringParameters
     [FieldOffset(4)] internal uint CompletionEntries;
     [FieldOffset(8)] internal IoUringSetup Flags;
     [FieldOffset(20)] internal uint Features;
-    [FieldOffset(40)] internal IoUringOffsets Submission;
-    [FieldOffset(80)] internal IoUringOffsets Completion;
+    [FieldOffset(40)] internal IoUringOffsets SubmissionRing;
+    [FieldOffset(80)] internal IoUringOffsets CompletionRing;
 }
 
 /// <summary>struct io_sqring_offsets and io_cqring_offsets, 40 bytes each; of the same shape but for two fields' meaning.</summary>

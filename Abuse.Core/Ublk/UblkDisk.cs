@@ -187,8 +187,8 @@ public sealed partial class UblkDisk : IAsyncDisposable
     {
         (options, UblkControlCall control, BlockGeometry geometry) = Prepare(kernel, device, options);
         UblkDevInfo info = await control.RunAsync(UblkCommand.GetDevInfo, id, default(UblkDevInfo)).ConfigureAwait(false);
-        UblkParams parameters = await control.RunAsync(
-            UblkCommand.GetParams, id, new UblkParams { Length = UblkAbi.ParamsLength }).ConfigureAwait(false);
+        var asked = new UblkParams { Length = UblkAbi.ParamsLength };
+        UblkParams parameters = await control.RunAsync(UblkCommand.GetParams, id, asked).ConfigureAwait(false);
         UblkPlan plan = UblkPlan.Recover(info, parameters, geometry, options, HostOf(kernel, device), kernel.IsRunning(info.Pid));
         UblkSession session = await UblkSession.RecoverAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
         return new UblkDisk(control, device, options, session);

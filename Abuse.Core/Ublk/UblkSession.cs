@@ -85,8 +85,9 @@ internal sealed partial class UblkSession
     {
         var session = new UblkSession(control, device, options, plan);
         await session.RetryWhileBusyAsync(
-            async () => await control.TryAsync(UblkCommand.StartUserRecovery, session.Id, []).ConfigureAwait(false),
-            UblkCommand.StartUserRecovery, cancellationToken).ConfigureAwait(false);
+            () => control.TryAsync(UblkCommand.StartUserRecovery, session.Id, []),
+            UblkCommand.StartUserRecovery,
+            cancellationToken).ConfigureAwait(false);
         try
         {
             await session.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -103,14 +104,7 @@ internal sealed partial class UblkSession
     /// <summary>Opens the character device and has every queue offer its tags.</summary>
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
-        int error = await RetryWhileBusyAsync(
-            () =>
-            {
-                _character = _control.Kernel.Open(Id, out int failure);
-                return Task.FromResult(-failure);
-            },
-            null,
-            cancellationToken).ConfigureAwait(false);
+        int error = await RetryWhileBusyAsync(() => Task.FromResult(-TryOpen()), null, cancellationToken).ConfigureAwait(false);
         if (_character is not { } character)
         {
             throw UblkErrors.ForDevice(error, Id);
@@ -134,6 +128,12 @@ internal sealed partial class UblkSession
             throw new UblkException(UblkFailure.TimedOut,
                 $"The queues of ublk{Id} did not begin within {_options.ControlTimeout}: the machine is overloaded, or the kernel is stuck.");
         }
+    }
+
+    private int TryOpen()
+    {
+        _character = _control.Kernel.Open(Id, out int error);
+        return error;
     }
 
     /// <summary>
