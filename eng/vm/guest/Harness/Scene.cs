@@ -75,6 +75,9 @@ internal sealed class Scene(string folder, UblkFeatures features, CancellationTo
         return server;
     }
 
+    /// <summary>Which programs still run, for the report of a case whose time is over.</summary>
+    internal string StillRunning() => string.Join("; ", _tools.Where(static tool => !tool.HasExited).Select(static tool => $"{tool.Line} ({tool.Tail()})"));
+
     /// <summary>Waits for what nobody announces.</summary>
     internal async Task UntilAsync(Func<bool> condition, string what, int seconds = 20)
     {

@@ -29,6 +29,9 @@ internal sealed class Tool : IDisposable
         _process.BeginErrorReadLine();
     }
 
+    /// <summary>What was started, as a line.</summary>
+    internal string Line => _line;
+
     internal int Id => _process.Id;
 
     internal bool HasExited => _process.HasExited;

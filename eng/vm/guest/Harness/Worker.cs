@@ -40,21 +40,25 @@ internal static class Worker
     private static async Task<string?> TryAsync(Case one, UblkFeatures features)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(one.Seconds));
+        Scene? scene = null;
         try
         {
-            await using var scene = new Scene($"/tmp/{one.Name}", features, limit.Token);
+            scene = new Scene($"/tmp/{one.Name}", features, limit.Token);
 
             // On the pool, and given up on when time is over: a call of the library may hang.
             await Task.Run(() => one.Run(scene), limit.Token).WaitAsync(limit.Token);
+            await scene.DisposeAsync();
             return null;
         }
         catch (CaseSkippedException reason)
         {
+            await scene!.DisposeAsync();
             return $"skip {one.Name}: {reason.Message}";
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
-            return $"not ok {one.Name}: not done after {one.Seconds} s";
+            Autopsy.Print();
+            return $"not ok {one.Name}: not done after {one.Seconds} s; still running: {scene?.StillRunning()}";
         }
         catch (Exception failure)
         {
