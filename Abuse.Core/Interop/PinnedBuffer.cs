@@ -14,14 +14,12 @@ internal sealed class PinnedBuffer
 {
     internal PinnedBuffer(int size)
     {
-        byte[] array = GC.AllocateUninitializedArray<byte>(size + Environment.SystemPageSize, pinned: true);
+        // Zeroes: what was another's must not reach a disk's reader. Pages that no request uses stay untouched.
+        byte[] array = GC.AllocateArray<byte>(size + Environment.SystemPageSize, pinned: true);
         int skip = (int)(-AddressOf(array) & (Environment.SystemPageSize - 1));
         Memory = array.AsMemory(skip, size);
         Address = AddressOf(array) + skip;
         Used = 0;
-
-        // What was another's must not reach a disk's reader.
-        Memory.Span.Clear();
     }
 
     private PinnedBuffer(Memory<byte> memory, nint address)

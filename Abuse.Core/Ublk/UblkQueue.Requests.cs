@@ -47,6 +47,7 @@ internal sealed partial class UblkQueue
                 break;
             default:
                 // An operation that was never announced: the kernel is told so, and nothing else is hurt.
+                AbuseEventSource.Log.DiskAskedUnknown(_thread.Name, flags & UblkAbi.OpMask);
                 tag.Begin(BioOp.Flush, 0, 0, fua: false);
                 _statistics.InFlight++;
                 Commit(tag, -NotSupported);
