@@ -16,6 +16,13 @@ public abstract class BlockTarget : IAsyncDisposable
     public abstract BlockGeometry Geometry { get; }
 
     /// <summary>
+    /// What names the store behind the target, equal for every target over the same store, in this process and in any other of this
+    /// machine; null, the default, for a store that ends with the process. A transport whose disk outlives its server resumes it only over
+    /// the store that it had.
+    /// </summary>
+    public virtual string? Identity => null;
+
+    /// <summary>
     /// Does the work now, on the caller's thread and directly on the submitter's memory (B4). A call that returns
     /// <see cref="BioResult.Pending"/> has had no side effect, and <see cref="ExecuteAsync"/> follows.
     /// </summary>

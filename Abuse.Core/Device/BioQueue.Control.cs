@@ -40,6 +40,7 @@ internal sealed partial class BioQueue
         }
 
         after.Run(this);
+        ConfigChanged?.Invoke();
         return Errno.None;
     }
 
@@ -121,9 +122,14 @@ internal sealed partial class BioQueue
                 return Errno.EINVAL;
             }
 
-            bool published = TryPublish(old with { Size = size });
-            return published ? Errno.None : Errno.EINVAL;
+            if (!TryPublish(old with { Size = size }))
+            {
+                return Errno.EINVAL;
+            }
         }
+
+        ConfigChanged?.Invoke();
+        return Errno.None;
     }
 
     /// <summary>
@@ -170,6 +176,7 @@ internal sealed partial class BioQueue
         }
 
         after.Run(this);
+        ConfigChanged?.Invoke();
         return Errno.None;
     }
 }

@@ -37,11 +37,29 @@ internal sealed partial class BioQueue
 
     private BioResult ExecuteInline(BlockTarget target, in BioHead head, BioSpans data)
     {
-        GateState entry;
+        if (!TryEnterInline(head, out uint generation, out BioResult refusal))
+        {
+            return refusal;
+        }
+
+        BioResult result = TargetCall.Execute(target, head, data);
+        return LeaveInline(generation, result);
+    }
+
+    /// <summary>
+    /// The first half of an inline call, for a transport that has the attached target's work done by other means than a call;
+    /// <see cref="LeaveInline"/> is the second, and must follow.
+    /// </summary>
+    /// <param name="head">What is to be done.</param>
+    /// <param name="generation">To be given back on leaving.</param>
+    /// <param name="refusal">Where it did not enter: an outcome, or <see cref="BioResult.Pending"/> where the queue is full.</param>
+    internal bool TryEnterInline(in BioHead head, out uint generation, out BioResult refusal)
+    {
+        generation = 0;
         while (true)
         {
             // The gate is read first: a configuration that is newer than the checks fails the swap.
-            entry = _gate.Read();
+            GateState entry = _gate.Read();
             DeviceConfig config = Config;
             if (config.Version != entry.Version)
             {
@@ -49,7 +67,7 @@ internal sealed partial class BioQueue
                 continue;
             }
 
-            BioResult refusal = config.Check(head.Op, head.Offset, head.Length, head.Fua, out bool countsAsError);
+            refusal = config.Check(head.Op, head.Offset, head.Length, head.Fua, out bool countsAsError);
             if (refusal != BioResult.Pending)
             {
                 if (countsAsError)
@@ -57,29 +75,28 @@ internal sealed partial class BioQueue
                     CountError();
                 }
 
-                return refusal;
+                return false;
             }
 
             if (entry.Waiting || entry.Count >= config.MaxQueue)
             {
-                return BioResult.Pending;
+                return false;
             }
 
             if (_gate.TryMove(entry, entry.Entered()))
             {
-                break;
+                generation = entry.Generation;
+                return true;
             }
         }
-
-        BioResult result = TargetCall.Execute(target, head, data);
-        return LeaveInline(entry.Generation, result);
     }
 
     /// <summary>
     /// The end of an inline call, and its place in the order of things: if everything pending was failed meanwhile, this bio was among it
     /// (B2: it was settled then, and completes now).
     /// </summary>
-    private BioResult LeaveInline(uint generation, BioResult result)
+    /// <returns>The outcome: <paramref name="result"/>, or what settled the bio meanwhile.</returns>
+    internal BioResult LeaveInline(uint generation, BioResult result)
     {
         while (true)
         {

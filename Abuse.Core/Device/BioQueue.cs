@@ -78,11 +78,20 @@ internal sealed partial class BioQueue
         _freeCount = SlotCount;
     }
 
+    /// <summary>
+    /// The configuration is another: configured, resized, reset, or gone. Raised outside the lock, on the thread that did it, and perhaps late
+    /// or twice: who listens looks at <see cref="Config"/>, and neither blocks nor throws.
+    /// </summary>
+    internal event Action? ConfigChanged;
+
     internal Lock SyncRoot { get; } = new();
 
     internal TimeProvider Time { get; }
 
     internal DeviceConfig Config => Volatile.Read(ref _config);
+
+    /// <summary>Who is attached now; null if nobody is.</summary>
+    internal BlockTarget? AttachedTarget => Volatile.Read(ref _inlineTarget);
 
     /// <summary>How many bios are pending: queued or running inline.</summary>
     internal int QueueSize => _gate.Read().Count;

@@ -71,6 +71,15 @@ internal sealed class AbuseEventSource : EventSource
     }
 
     [NonEvent]
+    internal void DiskNotChanged(int disk, Exception exception)
+    {
+        if (IsEnabled())
+        {
+            DiskNotChanged(disk, exception.Message);
+        }
+    }
+
+    [NonEvent]
     internal void CallbackFailed(Exception exception)
     {
         if (IsEnabled())
@@ -138,4 +147,7 @@ internal sealed class AbuseEventSource : EventSource
 
     [Event(11, Level = EventLevel.Informational, Message = "abuse{0}: reading the partition table ended with {1}, {2} partitions")]
     private void PartitionsRead(int device, string result, int count) => WriteEvent(11, device, result, count);
+
+    [Event(12, Level = EventLevel.Error, Message = "/dev/ublkb{0} does not show what its device is now: {1}")]
+    private void DiskNotChanged(int disk, string reason) => WriteEvent(12, disk, reason);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -125,5 +126,27 @@ internal static class FileSpace
         }
 
         return None;
+    }
+
+    /// <summary>What names the file, or the block device, on this machine while it runs; null where the system doesn't tell.</summary>
+    internal static string? IdentityOf(SafeFileHandle file)
+    {
+        const int EmptyPath = 0x1000; // AT_EMPTY_PATH: the file itself.
+        const uint BasicStats = 0x7ff;
+        const int BlockDevice = 6;
+        Span<byte> status = stackalloc byte[256]; // struct statx
+        if (!IsAvailable || NativeFile.Status(file, "", EmptyPath, BasicStats, status) != 0)
+        {
+            return null;
+        }
+
+        int kind = MemoryMarshal.Read<ushort>(status[28..]) >> 12; // stx_mode
+        int device = kind == BlockDevice ? 128 : 136; // stx_rdev_major, stx_dev_major
+        uint major = MemoryMarshal.Read<uint>(status[device..]);
+        uint minor = MemoryMarshal.Read<uint>(status[(device + 4)..]);
+        ulong inode = MemoryMarshal.Read<ulong>(status[32..]); // stx_ino
+        return kind == BlockDevice
+            ? string.Create(CultureInfo.InvariantCulture, $"block device {major}:{minor}")
+            : string.Create(CultureInfo.InvariantCulture, $"file {inode} of device {major}:{minor}");
     }
 }

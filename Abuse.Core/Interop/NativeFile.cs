@@ -20,4 +20,9 @@ internal static partial class NativeFile
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial int SyncData(SafeFileHandle file);
+
+    /// <summary>statx(2). 0, or -1 and an errno.</summary>
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int Status(SafeFileHandle file, string path, int flags, uint mask, Span<byte> status);
 }

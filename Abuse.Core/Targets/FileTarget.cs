@@ -45,11 +45,19 @@ public sealed partial class FileTarget : BlockTarget
         _file = file;
         _sync = new FileSync(file, sync ?? FileSpace.Sync);
         _workers = new FileWorkers(concurrency);
+        Identity = FileSpace.IdentityOf(file);
         Geometry = geometry with { Features = geometry.IsReadOnly ? BlockFeatures.Flush : ProbeFeatures(file, geometry.Size) };
     }
 
     /// <summary>The file's size when it was opened; the target doesn't grow.</summary>
     public override BlockGeometry Geometry { get; }
+
+    /// <summary>The file's or block device's own number on this machine; null where the system doesn't tell (not Linux).</summary>
+    /// <inheritdoc/>
+    public override string? Identity { get; }
+
+    /// <summary>The file, for a transport that reads and writes it by means of its own, after <see cref="CheckDirect"/>.</summary>
+    internal SafeFileHandle Handle => _file;
 
     /// <summary>A seam for tests: runs before each bio that touches the file, on the thread that does it.</summary>
     internal Action? BeforeWork { get; set; }
@@ -206,6 +214,9 @@ public sealed partial class FileTarget : BlockTarget
         bool isIdle = bio.Length == 0 && bio.Op is BioOp.Read or BioOp.Discard or BioOp.WriteZeroes;
         return isIdle ? BioResult.Ok : BioResult.Pending;
     }
+
+    /// <summary>For a read or write that is to bypass this class: <see cref="BioResult.Pending"/> if nothing speaks against it.</summary>
+    internal BioResult CheckDirect(in BioHead bio) => Check(bio, (int)bio.Length);
 
     private bool IsOffered(BlockFeatures feature) => (Geometry.Features & feature) != 0;
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics;
-using Abuse.Core.Abi;
 
 namespace Abuse.Core;
 
@@ -21,7 +20,7 @@ public sealed record UblkOptions
     /// <summary>How many requests a queue may have under way: 1 to 4096, 128 by default.</summary>
     public int QueueDepth { get; init; } = 128;
 
-    /// <summary>The most bytes in one request: a whole number of pages, at most 1 MiB; 512 KiB by default.</summary>
+    /// <summary>The most bytes in one request: a whole number of pages, at most 32 MiB; 512 KiB by default. One above 1 MiB reaches servers as several bios.</summary>
     public int MaxRequestSize { get; init; } = 512 << 10;
 
     /// <summary>How data passes; copied by the kernel by default.</summary>
@@ -49,6 +48,11 @@ public sealed record UblkOptions
     public TimeSpan ControlTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
+    /// How long requests that are in flight may take once the disk is being disposed; then they fail. Up to one day, 10 seconds by default.
+    /// </summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
     /// The physical block in bytes: a power of two, at least the logical block and at most 1 MiB. Null, the default, is the logical block.
     /// </summary>
     public int? PhysicalBlockSize { get; init; }
@@ -68,7 +72,7 @@ public sealed record UblkOptions
         ThrowIfOutside(nameof(Id), Id ?? 0, 0, UblkAbi.MaxId);
         ThrowIfOutside(nameof(Queues), Queues, 1, UblkAbi.MaxQueues);
         ThrowIfOutside(nameof(QueueDepth), QueueDepth, 1, UblkAbi.MaxQueueDepth);
-        ThrowIfOutside(nameof(MaxRequestSize), MaxRequestSize, pageSize, AbuseIoctl.MaxBioLength);
+        ThrowIfOutside(nameof(MaxRequestSize), MaxRequestSize, pageSize, UblkAbi.MaxRequestSize);
         ThrowUnlessDefined(nameof(Buffers), Buffers);
         ThrowUnlessDefined(nameof(Recovery), Recovery);
         if (MaxRequestSize % pageSize != 0)
@@ -88,6 +92,11 @@ public sealed record UblkOptions
         if (Identity is { Length: 0 })
         {
             throw Wrong(nameof(Identity), $"null or a name, not empty");
+        }
+
+        if (DrainTimeout < TimeSpan.Zero || DrainTimeout > MaxControlTimeout)
+        {
+            throw Wrong(nameof(DrainTimeout), $"0 to {MaxControlTimeout}, not {DrainTimeout}");
         }
 
         if (ControlTimeout <= TimeSpan.Zero || ControlTimeout > MaxControlTimeout)

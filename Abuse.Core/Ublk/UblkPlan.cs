@@ -121,6 +121,10 @@ public sealed partial record UblkPlan
         return parameters;
     }
 
+    /// <summary>Whether a started disk can show such a device: blocks and features are fixed, size and read-only are not.</summary>
+    internal bool HasShapeOf(BlockGeometry geometry) =>
+        geometry.BlockSize == Geometry.BlockSize && geometry.IsRotational == Geometry.IsRotational && geometry.Features == Geometry.Features;
+
     private uint Attributes()
     {
         uint attributes = 0;

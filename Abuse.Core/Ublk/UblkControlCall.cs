@@ -1,0 +1,84 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Abuse.Core.Interop;
+
+namespace Abuse.Core;
+
+/// <summary>Gives commands to the control device, each on a thread of its own and with a deadline, since the kernel has ways never to answer.</summary>
+/// <remarks>
+/// Thread-safe. A command that didn't end in time may take effect later; its thread ends with it, at the latest with the process. What is
+/// said about it names the command and the disk.
+/// </remarks>
+internal sealed class UblkControlCall(UblkKernel kernel, TimeSpan timeout, TimeProvider time)
+{
+    /// <summary>Beyond the kernel's own wait: for a thread that doesn't even come back from there.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
+
+    internal UblkKernel Kernel => kernel;
+
+    internal TimeSpan Timeout => timeout;
+
+    internal TimeProvider Time => time;
+
+    /// <summary>A command without a buffer.</summary>
+    /// <exception cref="UblkException">It failed, or didn't end in time.</exception>
+    internal async Task RunAsync(UblkCommand command, int id, ulong data = 0)
+    {
+        int result = await TryAsync(command, id, [], data).ConfigureAwait(false);
+        if (result < 0)
+        {
+            throw UblkErrors.For(command, -result, id);
+        }
+    }
+
+    /// <summary>A command that takes a structure and gives it back.</summary>
+    /// <exception cref="UblkException">It failed, or didn't end in time.</exception>
+    internal async Task<T> RunAsync<T>(UblkCommand command, int? id, T value)
+        where T : unmanaged
+    {
+        byte[] buffer = MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)).ToArray();
+        int result = await TryAsync(command, id, buffer).ConfigureAwait(false);
+        return result < 0 ? throw UblkErrors.For(command, -result, id) : MemoryMarshal.Read<T>(buffer);
+    }
+
+    /// <summary>What the kernel answers: 0 or more, or a negative errno.</summary>
+    /// <exception cref="UblkException">It didn't end in time, or there is nobody to ask.</exception>
+    internal async Task<int> TryAsync(UblkCommand command, int? id, byte[] buffer, ulong data = 0)
+    {
+        var argument = new UblkControlCommand { Id = id is { } known ? (uint)known : UblkAbi.AnyId, Queue = UblkAbi.NoQueue, Data = data };
+        Task<int> answer = OnThread($"ublk {command}", () => kernel.Control(command, argument, buffer, timeout));
+        try
+        {
+            int result = await answer.WaitAsync(timeout + Grace, time).ConfigureAwait(false);
+            return result != -LinuxCall.ETIME ? result : throw UblkErrors.TimedOut(command, id, timeout);
+        }
+        catch (TimeoutException)
+        {
+            throw UblkErrors.TimedOut(command, id, timeout);
+        }
+    }
+
+    /// <summary>Has a call that may block done on a thread of its own.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "It goes to whoever awaits.")]
+    internal static Task<T> OnThread<T>(string name, Func<T> call)
+    {
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                done.SetResult(call());
+            }
+            catch (Exception exception)
+            {
+                done.SetException(exception);
+            }
+        })
+        {
+            IsBackground = true,
+            Name = name,
+        };
+        thread.Start();
+        return done.Task;
+    }
+}

@@ -1,0 +1,255 @@
+using System.Globalization;
+
+namespace Abuse.Core;
+
+/// <summary>
+/// An abuse device as a block device of the running Linux kernel, <c>/dev/ublkbN</c>, through the kernel's ublk driver: to be partitioned,
+/// formatted and mounted like any disk. Whatever serves the device serves the disk.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Thread-safe. The disk borrows the device: dispose the disk first. It follows the device: a reset fails what is pending, drops the
+/// kernel's caches and shows a size of 0 until the device is configured again; a resize shows at once where the kernel can, and so does a
+/// change of the read-only flag. It counts as a front end: its bios wait for a place instead of being refused.
+/// </para>
+/// <para>
+/// The process must not use its own disk: not for files that it reads or writes, not for swap. Its memory could only be freed by
+/// requests that it must answer itself.
+/// </para>
+/// <para>Linux with ublk_drv alone; elsewhere the starting methods throw <see cref="PlatformNotSupportedException"/>.</para>
+/// </remarks>
+public sealed partial class UblkDisk : IAsyncDisposable
+{
+    private readonly UblkControlCall _control;
+    private readonly AbuseDevice _device;
+    private readonly UblkOptions _options;
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Held by whoever changes the session.</summary>
+    private readonly SemaphoreSlim _gate = new(1);
+
+    private UblkSession? _session;
+    private UblkPlan _plan;
+
+    /// <summary>What earlier sessions of this disk did.</summary>
+    private UblkStatistics _past;
+
+    private bool _disposed;
+
+    private UblkDisk(UblkControlCall control, AbuseDevice device, UblkOptions options, UblkSession session)
+    {
+        _control = control;
+        _device = device;
+        _options = options;
+        _session = session;
+        _plan = session.Plan;
+        Id = session.Id;
+        _shown = new Shown(device.Queue.Config, session.Plan.Geometry);
+        _device.Queue.ConfigChanged += OnConfigChanged;
+        Watch(session);
+        _follower = FollowAsync();
+
+        // What changed while it was being started.
+        OnConfigChanged();
+    }
+
+    /// <summary>
+    /// Whether this machine can be asked: a 64-bit Linux with the control device of ublk. Whether this process may is another matter.
+    /// </summary>
+    public static bool IsSupported => LinuxUblkKernel.IsPresent;
+
+    /// <summary>The N of <c>/dev/ublkbN</c>.</summary>
+    public int Id { get; }
+
+    /// <summary>The block device's path.</summary>
+    public string Path => PathOf(Id);
+
+    /// <summary>How the disk was made: what was asked for, what the kernel gave, and why anything is otherwise.</summary>
+    public UblkPlan Plan => Volatile.Read(ref _plan);
+
+    /// <summary>
+    /// Ends when the disk is gone: without a fault after a disposal or a hand-over, and otherwise with the
+    /// <see cref="UblkException"/> that says what ended it.
+    /// </summary>
+    public Task Completion => _completion.Task;
+
+    /// <summary>Makes a disk of a device and starts it. When the task ends, the block device is there.</summary>
+    /// <param name="device">The device, configured; stays the caller's. Whoever serves it must be there: the kernel reads at once.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the start; what was made is removed.</param>
+    /// <exception cref="ArgumentException">An option is out of its range, or options contradict each other.</exception>
+    /// <exception cref="InvalidOperationException">The device is not configured.</exception>
+    /// <exception cref="UblkException">The kernel can't, or does not let this process: the message says what to do.</exception>
+    /// <exception cref="PlatformNotSupportedException">This is not a 64-bit Linux.</exception>
+    public static Task<UblkDisk> StartAsync(AbuseDevice device, UblkOptions? options = null, CancellationToken cancellationToken = default) =>
+        StartAsync(UblkControl.Kernel, device, options, cancellationToken);
+
+    /// <summary>Resumes a disk whose server has ended, in another process as a rule: its openers and mounts never notice, or only that it took a while.</summary>
+    /// <param name="id">The N of <c>/dev/ublkbN</c>.</param>
+    /// <param name="device">A device over the same store, of the same size and block size.</param>
+    /// <param name="options">How; what the kernel's device has already (queues, depth, buffers, recovery) is not taken from them.</param>
+    /// <param name="cancellationToken">Ends it; the kernel's device stays as it was.</param>
+    /// <exception cref="UblkException">
+    /// There is no such disk, it is served, it can't be recovered, or it is another's: identity, size or block size differ.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The device is not configured.</exception>
+    /// <exception cref="PlatformNotSupportedException">This is not a 64-bit Linux.</exception>
+    public static Task<UblkDisk> RecoverAsync(
+        int id, AbuseDevice device, UblkOptions? options = null, CancellationToken cancellationToken = default) =>
+        RecoverAsync(UblkControl.Kernel, id, device, options, cancellationToken);
+
+    /// <summary>What was done so far, and what is in flight.</summary>
+    public UblkStatistics GetStatistics()
+    {
+        UblkStatistics sum = _past;
+        if (Volatile.Read(ref _session) is { } session)
+        {
+            sum.Add(session.Statistics);
+        }
+
+        return sum;
+    }
+
+    /// <summary>Disposes the disk if nobody has it open or mounted.</summary>
+    /// <returns>False if somebody has, and nothing was done. Who, as far as this process can see, is in <see cref="FindHolders"/>.</returns>
+    /// <exception cref="UblkException">It was stopped but can't be removed.</exception>
+    public async Task<bool> TryStopAsync()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Plan.Flags.HasFlag(UblkFeatures.SafeStopDev))
+        {
+            int answer = await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false);
+            if (answer == -Interop.LinuxCall.EBUSY)
+            {
+                return false;
+            }
+        }
+        else if (FindHolders().Count != 0)
+        {
+            return false;
+        }
+
+        await DisposeAsync().ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>Who has the disk open or mounted, a sentence each, as far as this process can see.</summary>
+    public IReadOnlyList<string> FindHolders() => _control.Kernel.Holders(Id);
+
+    /// <summary>
+    /// Leaves the disk to a server to come, which takes it over by <see cref="RecoverAsync(int, AbuseDevice, UblkOptions?, CancellationToken)"/>:
+    /// what is in flight ends, and new requests wait in the kernel. Not one fails.
+    /// </summary>
+    /// <exception cref="UblkException">The disk was not made to be recovered, or the kernel can't; it is still served.</exception>
+    public async Task DetachAsync()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!Plan.CanDetach)
+        {
+            throw new UblkException(
+                Plan.Recovery == UblkRecovery.None ? UblkFailure.NotRecoverable : UblkFailure.TooOld,
+                $"{Path} can't be handed over: {(Plan.Recovery == UblkRecovery.None ? "it was made without recovery" : "the kernel can't quiesce it (Linux 6.16 can)")}.");
+        }
+
+        await EndAsync(session => session.DetachAsync(_options.ControlTimeout)).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Stops the disk, lets what is in flight end, and removes it. Who has it open gets errors from now on. Requests that take longer than
+    /// <see cref="UblkOptions.DrainTimeout"/> are failed.
+    /// </summary>
+    /// <exception cref="UblkException">It can't be removed, since somebody has it open: the message names who. The kernel removes it later.</exception>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_disposed)
+        {
+            await EndAsync(static session => session.StopAsync()).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Path}: {Plan}, {GetStatistics()}");
+
+    internal static string PathOf(int id) => string.Create(CultureInfo.InvariantCulture, $"/dev/ublkb{id}");
+
+    internal static async Task<UblkDisk> StartAsync(
+        UblkKernel kernel, AbuseDevice device, UblkOptions? options, CancellationToken cancellationToken)
+    {
+        (options, UblkControlCall control, BlockGeometry geometry) = Prepare(kernel, device, options);
+        UblkFeatures features = await UblkControl.GetFeaturesAsync(control).ConfigureAwait(false);
+        UblkPlan plan = UblkPlan.Make(geometry, options, features, HostOf(kernel, device));
+        UblkSession session = await UblkSession.StartAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
+        return new UblkDisk(control, device, options, session);
+    }
+
+    internal static async Task<UblkDisk> RecoverAsync(
+        UblkKernel kernel, int id, AbuseDevice device, UblkOptions? options, CancellationToken cancellationToken)
+    {
+        (options, UblkControlCall control, BlockGeometry geometry) = Prepare(kernel, device, options);
+        UblkDevInfo info = await control.RunAsync(UblkCommand.GetDevInfo, id, default(UblkDevInfo)).ConfigureAwait(false);
+        var asked = new UblkParams { Length = UblkAbi.ParamsLength };
+        UblkParams parameters = await control.RunAsync(UblkCommand.GetParams, id, asked).ConfigureAwait(false);
+        UblkPlan plan = UblkPlan.Recover(info, parameters, geometry, options, HostOf(kernel, device), kernel.IsRunning(info.Pid));
+        UblkSession session = await UblkSession.RecoverAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
+        return new UblkDisk(control, device, options, session);
+    }
+
+    private static (UblkOptions Options, UblkControlCall Control, BlockGeometry Geometry) Prepare(
+        UblkKernel kernel, AbuseDevice device, UblkOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        options ??= new UblkOptions();
+        BlockGeometry geometry = device.Geometry ?? throw new InvalidOperationException(
+            $"{device} is not configured: a disk needs a size and blocks. Configure the device first.");
+        return (options, new UblkControlCall(kernel, options.ControlTimeout, options.TimeProvider), geometry);
+    }
+
+    private static UblkHost HostOf(UblkKernel kernel, AbuseDevice device) => new()
+    {
+        Processors = kernel.Processors,
+        PageSize = kernel.PageSize,
+        KernelRelease = kernel.Release,
+        TargetTakesZeroCopy = device.Queue.AttachedTarget is FileTarget,
+        TargetIdentity = device.Queue.AttachedTarget?.Identity,
+    };
+
+    /// <summary>The end, once: in one of the two ways.</summary>
+    private async Task EndAsync(Func<UblkSession, Task> end)
+    {
+        await _gate.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            if (_session is { } session)
+            {
+                _ending = true;
+                await end(session).ConfigureAwait(false);
+            }
+
+            _disposed = true;
+        }
+        catch (UblkException) when (_session is { Ended.IsCompleted: true })
+        {
+            _disposed = true;
+            throw;
+        }
+        finally
+        {
+            _ending = false;
+            if (_disposed)
+            {
+                _device.Queue.ConfigChanged -= OnConfigChanged;
+                _changes.Writer.TryComplete();
+                _completion.TrySetResult();
+            }
+
+            _gate.Release();
+        }
+
+        await _follower.ConfigureAwait(false);
+    }
+}
