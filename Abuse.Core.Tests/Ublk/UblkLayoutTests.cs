@@ -127,7 +127,7 @@ internal sealed class UblkLayoutTests
     [Test]
     public void The_operation_of_a_descriptor_is_its_low_byte()
     {
-        var descriptor = new UblkIoDescriptor { OpFlags = UblkAbi.IoFua | UblkAbi.IoFailfastDriver | (uint)UblkOp.Write };
+        var descriptor = new UblkIoDescriptor { OpFlags = UblkAbi.IoFua | UblkAbi.IoMeta | (uint)UblkOp.Write };
         Assert.That(descriptor.Op, Is.EqualTo(UblkOp.Write));
     }
 

@@ -98,10 +98,11 @@ internal sealed partial class UblkPlanPropertyTests
         bool outOfRange = o.Id is < 0 or > 1048575
             || o.Queues is < 1 or > 4096
             || o.QueueDepth is < 1 or > 4096
-            || o.MaxRequestSize < c.PageSize || o.MaxRequestSize > 1 << 20 || o.MaxRequestSize % c.PageSize != 0
+            || o.MaxRequestSize < c.PageSize || o.MaxRequestSize > 32 << 20 || o.MaxRequestSize % c.PageSize != 0
             || (int)o.Buffers > 2 || (int)o.Recovery > 3
             || o.Identity == ""
             || o.ControlTimeout.TotalSeconds is <= 0 or > 86400
+            || o.DrainTimeout.TotalSeconds is < 0 or > 86400
             || (o.PhysicalBlockSize is { } physical && (physical < c.BlockSize || physical > 1 << 20 || (physical & (physical - 1)) != 0));
         bool bad = c.Release is "6.18.0" or "6.18.5" or "6.18-rc2";
         UblkFeatures needs = UblkFeatures.CmdIoctlEncode | (o.Recovery switch

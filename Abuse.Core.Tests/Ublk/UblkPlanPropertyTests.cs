@@ -143,12 +143,13 @@ internal sealed partial class UblkPlanPropertyTests
         from id in Mostly(null, (int?)0, (int?)1048575).OrRarely((int?)-1, (int?)1048576)
         from queues in Mostly(1, 2, 4, 4096).OrRarely(0, 4097, int.MinValue)
         from depth in Mostly(1, 128, 4096).OrRarely(0, 4097, int.MaxValue)
-        from size in Mostly(page, 2 * page, 512 << 10, 1 << 20).OrRarely(0, page - 512, page + 512, 2 << 20, -4096)
+        from size in Mostly(page, 2 * page, 512 << 10, 32 << 20).OrRarely(0, page - 512, page + 512, 64 << 20, -4096)
         from buffers in Mostly(UblkBuffers.Copy, UblkBuffers.UserCopy, UblkBuffers.ZeroCopy).OrRarely((UblkBuffers)3)
         from recovery in Mostly(UblkRecovery.None, UblkRecovery.Queue, UblkRecovery.Reissue, UblkRecovery.Fail).OrRarely((UblkRecovery)4)
         from flags in Gen.Choose(0, 3)
         from identity in Mostly(null, "mine").OrRarely("")
         from timeout in Mostly(30, 1, 86400).OrRarely(0, -1, 86401)
+        from drain in Mostly(0, 10, 86400).OrRarely(-1, 86401)
         from physical in Mostly(null, (int?)block, (int?)(1 << 20)).OrRarely((int?)(block / 2), (int?)(block + 1), (int?)(2 << 20), (int?)0)
         select new UblkOptions
         {
@@ -162,6 +163,7 @@ internal sealed partial class UblkPlanPropertyTests
             AllowVolatileRecovery = (flags & 2) != 0,
             Identity = identity,
             ControlTimeout = TimeSpan.FromSeconds(timeout),
+            DrainTimeout = TimeSpan.FromSeconds(drain),
             PhysicalBlockSize = physical,
         };
 

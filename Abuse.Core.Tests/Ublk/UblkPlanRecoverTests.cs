@@ -125,7 +125,7 @@ internal sealed class UblkPlanRecoverTests
         AssertFails(UblkFailure.NotRecoverable, "zones or integrity", static (ref _, ref parameters) => parameters.Types |= UblkAbi.ParamZoned);
         AssertFails(UblkFailure.NotRecoverable, "zones or integrity", static (ref _, ref parameters) => parameters.Types |= UblkAbi.ParamIntegrity);
         AssertFails(UblkFailure.NotRecoverable, "SupportZeroCopy", static (ref info, ref _) => info.Flags |= UblkFeatures.SupportZeroCopy);
-        AssertFails(UblkFailure.NotRecoverable, "requests of 2097152 bytes", static (ref info, ref _) => info.MaxRequestSize = 2 << 20);
+        AssertFails(UblkFailure.NotRecoverable, "requests of 67108864 bytes", static (ref info, ref _) => info.MaxRequestSize = 64 << 20);
     }
 
     [Test]

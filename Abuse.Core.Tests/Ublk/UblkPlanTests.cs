@@ -190,8 +190,8 @@ internal sealed class UblkPlanTests
         Wrong(new UblkOptions { Queues = 4097 }, "Queues is 1 to 4096, not 4097"),
         Wrong(new UblkOptions { QueueDepth = 0 }, "QueueDepth is 1 to 4096, not 0"),
         Wrong(new UblkOptions { QueueDepth = 4097 }, "QueueDepth is 1 to 4096, not 4097"),
-        Wrong(new UblkOptions { MaxRequestSize = 2048 }, "MaxRequestSize is 4096 to 1048576, not 2048"),
-        Wrong(new UblkOptions { MaxRequestSize = 2 << 20 }, "MaxRequestSize is 4096 to 1048576, not 2097152"),
+        Wrong(new UblkOptions { MaxRequestSize = 2048 }, "MaxRequestSize is 4096 to 33554432, not 2048"),
+        Wrong(new UblkOptions { MaxRequestSize = 64 << 20 }, "MaxRequestSize is 4096 to 33554432, not 67108864"),
         Wrong(new UblkOptions { MaxRequestSize = 4096 + 512 }, "MaxRequestSize is a whole number of pages of 4096 bytes, not 4608"),
         Wrong(new UblkOptions { Buffers = (UblkBuffers)3 }, "Buffers is one of Copy, UserCopy, ZeroCopy, not 3"),
         Wrong(new UblkOptions { Recovery = (UblkRecovery)(-1) }, "Recovery is one of None, Queue, Reissue, Fail, not -1"),
@@ -202,6 +202,8 @@ internal sealed class UblkPlanTests
         Wrong(new UblkOptions { ControlTimeout = TimeSpan.Zero }, "ControlTimeout is more than 0 and at most 1.00:00:00, not 00:00:00"),
         Wrong(new UblkOptions { ControlTimeout = Timeout.InfiniteTimeSpan }, "ControlTimeout is more than 0 and at most 1.00:00:00, not -00:00:00.0010000"),
         Wrong(new UblkOptions { ControlTimeout = TimeSpan.FromDays(2) }, "ControlTimeout is more than 0 and at most 1.00:00:00, not 2.00:00:00"),
+        Wrong(new UblkOptions { DrainTimeout = TimeSpan.FromSeconds(-1) }, "DrainTimeout is 0 to 1.00:00:00, not -00:00:01"),
+        Wrong(new UblkOptions { DrainTimeout = TimeSpan.FromDays(2) }, "DrainTimeout is 0 to 1.00:00:00, not 2.00:00:00"),
     ];
 
     private static TestCaseData Wrong(UblkOptions options, string message) => new TestCaseData(options, message).SetArgDisplayNames(message);
