@@ -51,7 +51,7 @@ internal sealed partial class UblkQueue
         _device = device;
         _plan = plan;
         _port = port;
-        Buffers = new UblkBufferPool(plan.MaxRequestSize);
+        Buffers = new UblkBufferPool(port, plan.MaxRequestSize);
         _tags = new UblkTag[plan.QueueDepth];
         for (int tag = 0; tag < _tags.Length; tag++)
         {
