@@ -24,10 +24,10 @@ internal static class FioCases
         await using UblkDisk disk = await UblkDisk.StartAsync(device, new UblkOptions { Queues = queues, Buffers = ServeVerb.Buffers(buffers) });
         Check.Equal(disk.Plan.Queues, queues, "queues");
         CheckBuffers(scene, disk.Plan, kind, buffers);
-        await scene.RunAsync("fio", Fio.Verify(disk.Path, jobs: queues));
+        await scene.RunAsync("fio", Fio.Verify(disk.Path, size: "6m", jobs: queues));
         UblkStatistics statistics = disk.GetStatistics();
         Check.Equal(statistics.Errors, 0, "requests that failed");
-        Check.That(statistics.BytesWritten > 4 << 20 && statistics.BytesRead > 4 << 20, $"fio did little: {statistics}");
+        Check.That(statistics.BytesWritten > 2 << 20 && statistics.BytesRead > 2 << 20, $"fio did little: {statistics}");
     }
 
     /// <summary>What was asked for is what there is where the kernel can do it; anything else is told in a note.</summary>
@@ -51,7 +51,7 @@ internal static class FioCases
         await using UblkDisk disk = await UblkDisk.StartAsync(device);
         Check.Equal(Scene.QueueValue(disk.Path, "logical_block_size"), "4096", "logical block");
         await scene.FailAsync("dd", $"if={disk.Path}", "of=/dev/null", "bs=512", "count=1", "iflag=direct");
-        await scene.RunAsync("fio", Fio.Verify(disk.Path, size: "8m"));
+        await scene.RunAsync("fio", Fio.Verify(disk.Path, size: "4m"));
         await using AbuseDevice small = AbuseDevice.Create(new MemoryTarget(Size));
         await using UblkDisk other = await UblkDisk.StartAsync(small, new UblkOptions { PhysicalBlockSize = 4096 });
         Check.Equal(Scene.QueueValue(other.Path, "logical_block_size"), "512", "logical block");
@@ -67,8 +67,8 @@ internal static class FioCases
         await using UblkDisk two = await UblkDisk.StartAsync(second, new UblkOptions { Queues = 2, Buffers = UblkBuffers.UserCopy });
         Check.That(one.Id != two.Id, "two disks have one id");
         await Task.WhenAll(
-            scene.RunAsync("fio", Fio.Verify(one.Path, size: "8m")),
-            scene.RunAsync("fio", Fio.Verify(two.Path, size: "8m", jobs: 2)));
+            scene.RunAsync("fio", Fio.Verify(one.Path, size: "3m")),
+            scene.RunAsync("fio", Fio.Verify(two.Path, size: "3m", jobs: 2)));
         IReadOnlyList<UblkDeviceInfo> listed = await UblkControl.ListAsync();
         Check.That(listed.Count == 2 && listed.All(static info => info.State == UblkState.Live && info.IsServed), $"listed: {string.Join("; ", listed)}");
     }
@@ -79,7 +79,7 @@ internal static class FioCases
         await using AbuseDevice device = AbuseDevice.Create(
             new SlowTarget(new MemoryTarget(Size), TimeSpan.FromMilliseconds(1)), new AbuseDeviceOptions { MaxQueue = 4 });
         await using UblkDisk disk = await UblkDisk.StartAsync(device, new UblkOptions { QueueDepth = 64 });
-        await scene.RunAsync("fio", Fio.Verify(disk.Path, size: "4m", depth: 64));
+        await scene.RunAsync("fio", Fio.Verify(disk.Path, size: "3m", depth: 64));
         Check.Equal(disk.GetStatistics().Errors, 0, "requests that failed");
         Check.Equal(device.Errors, 0, "bios that were refused");
     }
@@ -97,7 +97,7 @@ internal static class FioCases
         try
         {
             await scene.RunAsync("fio", "--name=large", $"--filename={disk.Path}", "--ioengine=libaio", "--direct=1", "--rw=randrw", "--bs=4m", "--iodepth=4",
-                "--size=32m", "--iomem=shmhuge", "--verify=crc32c", "--verify_fatal=1");
+                "--size=16m", "--iomem=shmhuge", "--verify=crc32c", "--verify_fatal=1");
         }
         finally
         {

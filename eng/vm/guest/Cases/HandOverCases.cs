@@ -7,11 +7,31 @@ internal static class HandOverCases
 
     internal static IEnumerable<Case> All { get; } =
     [
-        new("hand-over-under-fio-queue", Smoke: true, scene => UnderFioAsync(scene, "queue", "copy", 1), Seconds: 120),
-        new("hand-over-under-fio-reissue-2q", Smoke: false, scene => UnderFioAsync(scene, "reissue", "user", 2), Seconds: 120),
+        new("hand-over-under-fio", Smoke: true, ToThisProcessAsync, Seconds: 120),
+        new("hand-over-under-fio-queue", Smoke: false, scene => UnderFioAsync(scene, "queue", "copy", 1), Seconds: 180),
+        new("hand-over-under-fio-reissue-2q", Smoke: false, scene => UnderFioAsync(scene, "reissue", "user", 2), Seconds: 180),
         new("hand-over-within-one-process", Smoke: false, WithinAsync),
         new("hand-over-refused-without-recovery", Smoke: false, RefusedAsync),
     ];
+
+    /// <summary>From a process to this one, and within this one: one start of a process.</summary>
+    private static async Task ToThisProcessAsync(Scene scene)
+    {
+        scene.Need(UblkFeatures.Quiesce);
+        string file = scene.NewFile(Size);
+        Server server = await scene.ServeAsync("file", file, "-r", "queue");
+        Tool fio = scene.Start("fio", Fio.SlowWrites(server.Node, rate: 200, size: "3m"));
+        await scene.PauseAsync(0.5);
+        await server.DetachAsync(scene.Token);
+        await using AbuseDevice device = AbuseDevice.Create(FileTarget.Open(file));
+        UblkDisk second = await UblkDisk.RecoverAsync(server.Id, device);
+        await scene.PauseAsync(0.5);
+        Check.That(!fio.HasExited, $"fio ended before the hand-over: {fio.Tail()}");
+        await second.DetachAsync();
+        await using UblkDisk third = await UblkDisk.RecoverAsync(server.Id, device);
+        await fio.SucceedAsync(scene.Token);
+        Check.That(third.GetStatistics().Writes > 0, "nothing was left for the last server");
+    }
 
     private static async Task UnderFioAsync(Scene scene, string recovery, string buffers, int queues)
     {

@@ -44,7 +44,13 @@ internal static class LifeCases
         async Task Round(int number)
         {
             UblkBuffers buffers = (number % 2) == 0 ? UblkBuffers.Copy : UblkBuffers.UserCopy;
-            await using UblkDisk disk = await UblkDisk.StartAsync(target.Device, new UblkOptions { Queues = 1 + (number % 2), Buffers = buffers });
+            await using UblkDisk disk = await UblkDisk.StartAsync(target.Device, new UblkOptions
+            {
+                Queues = 1 + (number % 2),
+                QueueDepth = 16,
+                MaxRequestSize = 128 << 10,
+                Buffers = buffers,
+            });
             Check.Equal(disk.Id, 0, "id");
         }
 
@@ -68,7 +74,7 @@ internal static class LifeCases
         Check.That(after.Threads <= before.Threads + 4, $"threads: {before.Threads}, then {after.Threads}");
         Check.That(after.Mappings <= before.Mappings + 25, $"mappings: {before.Mappings}, then {after.Mappings}");
 
-        // One buffer of one request in each round would be 25 MiB.
+        // The buffers of one round are 2 or 4 MiB.
         Check.That(after.ResidentKilobytes <= before.ResidentKilobytes + (12 << 10), $"resident KiB: {before.ResidentKilobytes}, then {after.ResidentKilobytes}");
     }
 
@@ -83,7 +89,7 @@ internal static class LifeCases
     private static async Task SuspendAsync(Scene scene)
     {
         Server server = await scene.ServeAsync("memory", "32M");
-        Tool fio = scene.Start("fio", Fio.SlowWrites(server.Node, size: "5m"));
+        Tool fio = scene.Start("fio", Fio.SlowWrites(server.Node, size: "3m"));
         for (int round = 0; round < 2; round++)
         {
             await scene.PauseAsync(1);

@@ -62,6 +62,7 @@ internal static class Worker
         }
         catch (Exception failure)
         {
+            Autopsy.Print();
             if (failure is not CaseFailedException)
             {
                 Console.WriteLine("# " + failure.ToString().Replace("\n", "\n# ", StringComparison.Ordinal));
