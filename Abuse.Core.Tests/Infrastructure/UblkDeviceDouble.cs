@@ -39,6 +39,9 @@ internal sealed partial class UblkDeviceDouble
     /// <summary>Who has the block device open.</summary>
     internal List<string> Holders { get; } = [];
 
+    /// <summary>Commands that wait for the server.</summary>
+    internal int Commands { get; set; }
+
     /// <summary>The character device, while a process has it open.</summary>
     internal UblkCharacterDouble? Character { get; private set; }
 
@@ -180,7 +183,7 @@ internal sealed partial class UblkDeviceDouble
 
     internal void RemoveIfDue()
     {
-        if (IsDeleting && !HasDisk && !IsOpen && Holders.Count == 0)
+        if (IsDeleting && !HasDisk && !IsOpen && Holders.Count == 0 && Commands == 0)
         {
             World.Devices.Remove((int)Info.Id);
         }

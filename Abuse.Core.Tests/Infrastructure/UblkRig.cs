@@ -36,10 +36,14 @@ internal sealed class UblkRig : IAsyncDisposable
         Disk = await UblkDisk.StartAsync(Process, Device, options ?? Options(), CancellationToken.None).InTime();
 
     /// <summary>Resumes the disk in a new process.</summary>
-    internal async Task RecoverAsync(AbuseDevice device, UblkOptions? options = null)
+    internal Task RecoverAsync(AbuseDevice device, UblkOptions? options = null) => RecoverAsync(Disk.Id, device, options);
+
+    internal Task RecoverAsync(int id, UblkOptions options) => RecoverAsync(id, Device, options);
+
+    private async Task RecoverAsync(int id, AbuseDevice device, UblkOptions? options)
     {
         Process = World.NewProcess();
-        Disk = await UblkDisk.RecoverAsync(Process, Disk.Id, device, options ?? Options(), CancellationToken.None).InTime();
+        Disk = await UblkDisk.RecoverAsync(Process, id, device, options ?? Options(), CancellationToken.None).InTime();
     }
 
     /// <summary>Small, so that tests are fast, and with deadlines that let one fail.</summary>
@@ -49,7 +53,7 @@ internal sealed class UblkRig : IAsyncDisposable
         QueueDepth = depth,
         Queues = queues,
         MaxRequestSize = 64 << 10,
-        ControlTimeout = TimeSpan.FromSeconds(10),
+        ControlTimeout = TimeSpan.FromSeconds(5),
     };
 
     internal UblkRequest Issue(UblkOp op, long sector = 0, int sectors = 8, byte[]? data = null, uint flags = 0, int queue = 0) =>

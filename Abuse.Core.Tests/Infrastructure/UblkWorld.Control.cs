@@ -177,7 +177,7 @@ internal sealed partial class UblkWorld
             return -Invalid;
         }
 
-        if (!WaitFor(() => device.IsReady || device.IsStopping, timeout))
+        if (!WaitUntilReady(device, timeout))
         {
             return -TimedOut;
         }
@@ -202,6 +202,16 @@ internal sealed partial class UblkWorld
         first.Begin(isAwaited: false);
         device.Issue(0, first);
         return WaitFor(() => first.Result is not null, timeout) ? 0 : -TimedOut;
+    }
+
+    /// <summary>Who waits refers to the device, which can't be removed meanwhile.</summary>
+    private bool WaitUntilReady(UblkDeviceDouble device, TimeSpan timeout)
+    {
+        device.Commands++;
+        bool isReady = WaitFor(() => device.IsReady || device.IsStopping, timeout);
+        device.Commands--;
+        device.RemoveIfDue();
+        return isReady;
     }
 
     private int Stop(UblkDeviceDouble device, TimeSpan timeout)
@@ -236,7 +246,7 @@ internal sealed partial class UblkWorld
 
     private int EndRecovery(UblkDeviceDouble device, int processId, TimeSpan timeout)
     {
-        if (!WaitFor(() => device.IsReady || device.IsStopping, timeout))
+        if (!WaitUntilReady(device, timeout))
         {
             return -TimedOut;
         }
