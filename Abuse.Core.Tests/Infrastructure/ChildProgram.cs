@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Abuse.Core.Tests;
@@ -35,7 +36,10 @@ internal static class ChildProgram
         string? before = Environment.GetEnvironmentVariable(Variable);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{Environment.ProcessId}: [{string.Join("|", arguments)}] before: {before ?? "none"}, program {Path.GetFileName(Environment.ProcessPath)}"));
-        return before is not null ? 0 : UblkProcess.Execute($"{Variable}={Environment.ProcessId}");
+
+        // Where the variable does not arrive it would start again for ever.
+        bool isOld = DateTime.Now - Process.GetCurrentProcess().StartTime > TimeSpan.FromSeconds(20);
+        return before is not null ? 0 : isOld ? 65 : UblkProcess.Execute($"{Variable}={Environment.ProcessId}");
     }
 
     private static string StatusOf(string name) => File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..].Trim();
