@@ -106,7 +106,7 @@ internal static class LifeCases
     {
         await using AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
         UblkDisk disk = await UblkDisk.StartAsync(device, new UblkOptions { ControlTimeout = TimeSpan.FromSeconds(4) });
-        Tool holder = scene.Start("sh", "-c", $"exec 3<{disk.Path}; exec sleep 1000");
+        Tool holder = scene.Start("bash", "-c", $"exec 3<{disk.Path}; exec sleep 1000");
         await scene.UntilAsync(() => disk.FindHolders().Count > 0, "the holder is seen");
         UblkException failure = await Check.RefusedAsync(async () => await disk.DisposeAsync(), "disposal of a disk that is held open", UblkFailure.Busy);
         Check.Contains(failure.Message, "sleep", "the message");
@@ -138,7 +138,7 @@ internal static class LifeCases
     {
         await using AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
         UblkDisk disk = await UblkDisk.StartAsync(device);
-        Tool holder = scene.Start("sh", "-c", $"exec 3<{disk.Path}; exec sleep 1000");
+        Tool holder = scene.Start("bash", "-c", $"exec 3<{disk.Path}; exec sleep 1000");
         await scene.UntilAsync(() => disk.FindHolders().Count > 0, "the holder is seen");
         Check.That(!await disk.TryStopAsync(), "a disk that is held open was stopped");
         await scene.RunAsync("dd", $"if={disk.Path}", "of=/dev/null", "bs=4k", "count=1", "iflag=direct");
@@ -173,8 +173,8 @@ internal static class LifeCases
     {
         await using AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
         UblkDisk disk = await UblkDisk.StartAsync(device);
-        Tool fio = scene.Start("fio", "--name=load", $"--filename={disk.Path}", "--ioengine=libaio", "--direct=1", "--rw=randread", "--bs=4k", "--iodepth=8",
-            "--time_based", "--runtime=60", "--size=32m");
+        Tool fio = scene.Start("fio", "--name=load", $"--filename={disk.Path}", "--ioengine=libaio", "--direct=1", "--rw=randwrite", "--bs=4k", "--iodepth=8",
+            "--time_based", "--runtime=60", "--size=32m"); // Writes: fio takes the end of a disk that went for no error of its reads, and reads on.
         await scene.UntilAsync(() => disk.GetStatistics().Requests > 200, "fio runs");
 
         // As another program would. It waits for us to let go, which is what Completion is for.
