@@ -54,7 +54,11 @@ internal sealed partial class Page
 
     /// <summary>The marked programs, with what they print; null where nothing is said.</summary>
     internal IEnumerable<Snippet> Snippets => Marked().Matches(Text).Select(match => new Snippet(
-        Path, match.Groups["name"].Value, match.Groups["code"].Value, match.Groups["output"] is { Success: true } output ? output.Value : null));
+        Path,
+        match.Groups["name"].Value,
+        match.Groups["code"].Value,
+        match.Groups["output"] is { Success: true } output ? output.Value : null,
+        !match.Groups["idle"].Success));
 
     internal static Page Get(string path) => All.Single(page => page.Path == path);
 
@@ -71,13 +75,13 @@ internal sealed partial class Page
     private static partial Regex Link();
 
     [GeneratedRegex(
-        @"^<!-- snippet: (?<name>[a-z0-9-]+)(, in (?<file>\S+))? -->\n```csharp\n(?<code>.*?)^```\n(\n```text\n(?<output>.*?)^```$)?",
+        @"^<!-- snippet: (?<name>[a-z0-9-]+)(, in (?<file>\S+))?(?<idle>, not run)? -->\n```csharp\n(?<code>.*?)^```\n(\n```text\n(?<output>.*?)^```$)?",
         RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Marked();
 }
 
-/// <summary>A program on a page.</summary>
-internal sealed record Snippet(string Page, string Name, string Code, string? Output)
+/// <summary>A program on a page. One that needs what a machine for tests lacks is compiled and not run.</summary>
+internal sealed record Snippet(string Page, string Name, string Code, string? Output, bool IsRun)
 {
     internal int Lines => Code.TrimEnd('\n').Split('\n').Length;
 

@@ -140,6 +140,22 @@ internal sealed class PageTests
         }
     }
 
+    [Test]
+    public void Each_way_in_which_ublk_fails_is_in_the_table_by_words_that_it_says()
+    {
+        string sources = string.Concat(Repository.Sources("Abuse.Core/Ublk").Select(File.ReadAllText));
+        string[][] rows = [.. Page.Get("docs/ublk.md").Prose.Split('\n')
+            .Where(static line => line.StartsWith("| \"", StringComparison.Ordinal))
+            .Select(static line => line.Split('|', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
+        foreach (string[] cells in rows)
+        {
+            Assert.That(cells, Has.Length.EqualTo(3));
+            Assert.That(sources, Does.Contain(cells[0].Trim('"')));
+        }
+
+        Assert.That(rows.Select(static cells => cells[1].Trim('`')).Distinct(), Is.EquivalentTo(Enum.GetNames<UblkFailure>()));
+    }
+
     private static IEnumerable<BioResult> Results => Enum.GetValues<BioResult>();
 
     /// <summary>The cells of the one row that starts so.</summary>

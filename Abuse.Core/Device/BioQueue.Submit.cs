@@ -15,18 +15,17 @@ internal sealed partial class BioQueue
     internal BioResult ExecuteInline(in BioHead head, BioSpans data)
     {
         BlockTarget? target = Volatile.Read(ref _inlineTarget);
-        if (target is null)
-        {
-            return BioResult.Pending;
-        }
-
-        return DeviceTelemetry.IsListening ? ExecuteMeasured(target, head, data) : ExecuteInline(target, head, data);
+        return target is null ? BioResult.Pending : ExecuteInline(target, head, data);
     }
+
+    /// <summary>The same by a target that the caller found attached.</summary>
+    internal BioResult ExecuteInline(BlockTarget target, in BioHead head, BioSpans data) =>
+        DeviceTelemetry.IsListening ? ExecuteMeasured(target, head, data) : EnterAndExecute(target, head, data);
 
     private BioResult ExecuteMeasured(BlockTarget target, in BioHead head, BioSpans data)
     {
         long start = Time.GetTimestamp();
-        BioResult result = ExecuteInline(target, head, data);
+        BioResult result = EnterAndExecute(target, head, data);
         if (result != BioResult.Pending)
         {
             DeviceTelemetry.Record(head.Op, head.Length, result, Time.GetElapsedTime(start));
@@ -35,7 +34,7 @@ internal sealed partial class BioQueue
         return result;
     }
 
-    private BioResult ExecuteInline(BlockTarget target, in BioHead head, BioSpans data)
+    private BioResult EnterAndExecute(BlockTarget target, in BioHead head, BioSpans data)
     {
         if (!TryEnterInline(head, out uint generation, out BioResult refusal))
         {

@@ -80,6 +80,15 @@ internal sealed class AbuseEventSource : EventSource
     }
 
     [NonEvent]
+    internal void DiskAskedUnknown(string? queue, uint operation)
+    {
+        if (IsEnabled())
+        {
+            OperationUnknown(queue ?? "ublk", (int)operation);
+        }
+    }
+
+    [NonEvent]
     internal void CallbackFailed(Exception exception)
     {
         if (IsEnabled())
@@ -150,4 +159,7 @@ internal sealed class AbuseEventSource : EventSource
 
     [Event(12, Level = EventLevel.Error, Message = "/dev/ublkb{0} does not show what its device is now: {1}")]
     private void DiskNotChanged(int disk, string reason) => WriteEvent(12, disk, reason);
+
+    [Event(13, Level = EventLevel.Warning, Message = "{0} was asked by the kernel for operation {1}, which was never offered; it was refused")]
+    private void OperationUnknown(string queue, int operation) => WriteEvent(13, queue, operation);
 }

@@ -12,6 +12,7 @@ internal static unsafe partial class LinuxCall
     internal const int ENOENT = 2;
     internal const int EINTR = 4;
     internal const int EAGAIN = 11;
+    internal const int ENOMEM = 12;
     internal const int EBUSY = 16;
     internal const int ENODEV = 19;
     internal const int EINVAL = 22;

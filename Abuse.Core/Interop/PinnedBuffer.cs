@@ -14,24 +14,27 @@ internal sealed class PinnedBuffer
 {
     internal PinnedBuffer(int size)
     {
-        byte[] array = GC.AllocateUninitializedArray<byte>(size + Environment.SystemPageSize, pinned: true);
+        // Zeroes: what was another's must not reach a disk's reader. Pages that no request uses stay untouched.
+        byte[] array = GC.AllocateArray<byte>(size + Environment.SystemPageSize, pinned: true);
         int skip = (int)(-AddressOf(array) & (Environment.SystemPageSize - 1));
         Memory = array.AsMemory(skip, size);
         Address = AddressOf(array) + skip;
-
-        // What was another's must not reach a disk's reader.
-        Memory.Span.Clear();
+        Used = 0;
     }
 
     private PinnedBuffer(Memory<byte> memory, nint address)
     {
         Memory = memory;
         Address = address;
+        Used = memory.Length;
     }
 
     internal Memory<byte> Memory { get; }
 
     internal nint Address { get; }
+
+    /// <summary>Bytes from the start that may be other than zero, as far as its owner keeps account.</summary>
+    internal int Used { get; set; }
 
     /// <summary>The buffer whose memory this is, or begins with.</summary>
     internal static PinnedBuffer Of(Memory<byte> memory, int size)

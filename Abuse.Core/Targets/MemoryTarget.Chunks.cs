@@ -114,6 +114,21 @@ public sealed partial class MemoryTarget
         }
     }
 
+    /// <summary>Takes and touches all the memory there will be, before anything else is done.</summary>
+    private void Preallocate()
+    {
+        long count = ChunkOf(Math.Max(0, Geometry.Size - 1)) + (Geometry.Size == 0 ? 0 : 1);
+        for (long number = 0; number < count; number++)
+        {
+            byte[] chunk = GC.AllocateUninitializedArray<byte>(ChunkSize, pinned: true);
+            chunk.AsSpan().Clear();
+            _root.FindOrAdd(number).TryAdd(SlotOf(number), chunk);
+        }
+
+        _chunks = count;
+        IsPreallocated = true;
+    }
+
     /// <summary>Makes a range zeroes and gives back what no longer holds anything else.</summary>
     private void Zero(long offset, long length)
     {
@@ -145,10 +160,21 @@ public sealed partial class MemoryTarget
             ZeroPart(last, 0, tail);
         }
 
+        if (IsPreallocated)
+        {
+            last = Math.Min(last, ChunkOf(end - 1) + 1);
+            for (long chunk = first; chunk < last; chunk++)
+            {
+                ZeroPart(chunk, 0, ChunkSize);
+            }
+
+            return;
+        }
+
         Interlocked.Add(ref _chunks, -_root.Prune(first, last));
     }
 
-    /// <summary>Makes a part of a chunk zeroes, and gives the chunk back if the rest is zeroes too.</summary>
+    /// <summary>Makes a part of a chunk zeroes, and gives the chunk back if the rest is zeroes too and it need not be kept.</summary>
     private void ZeroPart(long chunk, int start, int length)
     {
         int slot = SlotOf(chunk);
@@ -165,7 +191,7 @@ public sealed partial class MemoryTarget
         }
 
         leaf.Leave(slot);
-        if (leaf.TryDetachZeroes(slot))
+        if (!IsPreallocated && leaf.TryDetachZeroes(slot))
         {
             Interlocked.Decrement(ref _chunks);
         }

@@ -5,7 +5,7 @@ namespace Abuse.Core;
 
 /// <summary>
 /// A disk in memory, of any size: memory is used only for what was written, in chunks of 64 KiB, and discards and writes of zeroes give
-/// it back. Everything is done inline and nothing is durable: FUA writes and flushes succeed at once.
+/// it back, unless it is preallocated. Everything is done inline and nothing is durable: FUA writes and flushes succeed at once.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -38,10 +38,19 @@ public sealed partial class MemoryTarget : BlockTarget
     /// <summary>A disk of zeroes.</summary>
     /// <param name="size">Bytes; 0 to 2^63 - <paramref name="blockSize"/>, a multiple of <paramref name="blockSize"/>.</param>
     /// <param name="blockSize">Bytes; a power of two from 512 to 4096.</param>
+    /// <param name="preallocate">
+    /// Whether to take all of the memory now and keep it until disposal, where the garbage collector does not move it: no bio allocates then,
+    /// and discards give nothing back. For a disk that must go on when memory has run out.
+    /// </param>
     /// <exception cref="ArgumentException">The size or the block size is not one a disk can have.</exception>
-    public MemoryTarget(long size, int blockSize = BlockGeometry.SectorSize)
+    /// <exception cref="OutOfMemoryException">There is not so much memory to be preallocated.</exception>
+    public MemoryTarget(long size, int blockSize = BlockGeometry.SectorSize, bool preallocate = false)
         : this(size, blockSize, static () => GC.AllocateUninitializedArray<byte>(ChunkSize))
     {
+        if (preallocate)
+        {
+            Preallocate();
+        }
     }
 
     internal MemoryTarget(long size, int blockSize, Func<byte[]> allocate)
@@ -55,6 +64,9 @@ public sealed partial class MemoryTarget : BlockTarget
 
     /// <inheritdoc/>
     public override BlockGeometry Geometry { get; }
+
+    /// <summary>Whether all of the memory was taken at the start and stays until disposal.</summary>
+    public bool IsPreallocated { get; private set; }
 
     /// <summary>
     /// Bytes of memory in use for the disk's content, a multiple of 64 KiB. A snapshot. Not counted is the tree's own: up to 40 KiB for

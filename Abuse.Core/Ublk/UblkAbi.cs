@@ -43,6 +43,9 @@ internal static class UblkAbi
 
     // op_flags of a descriptor: the low byte is a UblkOp, the rest are these bits.
     internal const uint OpMask = 0xFF;
+    internal const uint IoFailfastDevice = 1u << 8;
+    internal const uint IoFailfastTransport = 1u << 9;
+    internal const uint IoFailfastDriver = 1u << 10;
     internal const uint IoMeta = 1u << 11;
     internal const uint IoFua = 1u << 13;
     internal const uint IoNoUnmap = 1u << 15;

@@ -7,7 +7,7 @@ namespace Abuse.Core;
 /// Thread-safe. It makes a buffer where it has none; there are never more than tags plus what overtaken servers hold. A buffer that such
 /// a server holds comes back when the server lets go, and not before. The lock is a leaf: nothing is called under it.
 /// </remarks>
-internal sealed class UblkBufferPool(int size) : IBufferLender
+internal sealed class UblkBufferPool(UblkQueuePort port, int size) : IBufferLender
 {
     private readonly Lock _lock = new();
     private readonly Stack<PinnedBuffer> _free = new();
@@ -27,7 +27,7 @@ internal sealed class UblkBufferPool(int size) : IBufferLender
             Made++;
         }
 
-        return new PinnedBuffer(size);
+        return port.MakeBuffer(size);
     }
 
     internal void Return(PinnedBuffer buffer)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
 namespace Abuse.Core;
@@ -149,28 +150,36 @@ public sealed partial class UblkDisk
         Volatile.Write(ref _session, session);
         Volatile.Write(ref _plan, session.Plan);
         _shown = new Shown(now, geometry);
-        Watch(session);
+        _ = WatchAsync(session);
     }
 
     private async Task OnDiskAsync(string doing, Func<UblkKernel, int> call)
     {
-        int error = await UblkControlCall.OnThread("ublk disk", () => call(_control.Kernel))
-            .WaitAsync(_options.ControlTimeout, _control.Time).ConfigureAwait(false);
-        if (error != 0)
+        Task<int> answer = UblkControlCall.OnThread("ublk disk", () => call(_control.Kernel));
+        try
         {
-            throw new UblkException(UblkFailure.Refused, $"{doing} {Path} failed with errno {error}.", error);
+            int error = await answer.WaitAsync(_options.ControlTimeout, _control.Time).ConfigureAwait(false);
+            if (error != 0)
+            {
+                throw new UblkException(UblkFailure.Refused, $"{doing} {Path} failed with errno {error}.", error);
+            }
+        }
+        catch (TimeoutException)
+        {
+            throw new UblkException(UblkFailure.TimedOut, $"{doing} {Path} did not end within {_options.ControlTimeout}: is its server answering?");
         }
     }
 
     /// <summary>Tells when the disk ends out of turn: stopped by somebody else, or by a failure of a queue.</summary>
-    private async void Watch(UblkSession session)
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "It goes to whoever awaits the completion.")]
+    private async Task WatchAsync(UblkSession session)
     {
         Exception? failure = null;
         try
         {
             await session.Ended.ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is not null)
+        catch (Exception exception)
         {
             failure = exception;
         }

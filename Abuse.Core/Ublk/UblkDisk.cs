@@ -46,7 +46,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
         Id = session.Id;
         _shown = new Shown(device.Queue.Config, session.Plan.Geometry);
         _device.Queue.ConfigChanged += OnConfigChanged;
-        Watch(session);
+        _ = WatchAsync(session);
         _follower = FollowAsync();
 
         // What changed while it was being started.

@@ -1,5 +1,3 @@
-using Abuse.Core.Abi;
-
 namespace Abuse.Core;
 
 /// <content>A disk that another server left, checked before it is touched.</content>
@@ -153,9 +151,9 @@ public sealed partial record UblkPlan
                 + $"are used, and blocks of 2^{parameters.LogicalShift} and 2^{parameters.PhysicalShift} bytes");
         }
 
-        if (info.MaxRequestSize > AbuseIoctl.MaxBioLength)
+        if (info.MaxRequestSize > UblkAbi.MaxRequestSize)
         {
-            throw OthersMade(disk, $"requests of {info.MaxRequestSize} bytes, more than {AbuseIoctl.MaxBioLength}");
+            throw OthersMade(disk, $"requests of {info.MaxRequestSize} bytes, more than {UblkAbi.MaxRequestSize}");
         }
     }
 

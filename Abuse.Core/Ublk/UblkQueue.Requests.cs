@@ -1,3 +1,4 @@
+using Abuse.Core.Interop;
 using Microsoft.Win32.SafeHandles;
 
 namespace Abuse.Core;
@@ -46,6 +47,7 @@ internal sealed partial class UblkQueue
                 break;
             default:
                 // An operation that was never announced: the kernel is told so, and nothing else is hurt.
+                AbuseEventSource.Log.DiskAskedUnknown(_thread.Name, flags & UblkAbi.OpMask);
                 tag.Begin(BioOp.Flush, 0, 0, fua: false);
                 _statistics.InFlight++;
                 Commit(tag, -NotSupported);
@@ -84,6 +86,13 @@ internal sealed partial class UblkQueue
                 Finish(tag, BioResult.IoError);
                 return;
             }
+
+            if (tag.Op == BioOp.Read && _device.AttachedTarget is NullTarget nothing && TryServeNothing(tag, nothing))
+            {
+                return;
+            }
+
+            tag.Buffer!.Used = Math.Max(tag.Buffer.Used, (int)tag.Length);
         }
 
         BioResult result = tag.Execute(_device);
@@ -103,6 +112,28 @@ internal sealed partial class UblkQueue
 
         tag.Buffer ??= Buffers.Take();
         return tag.Op == BioOp.Read || _port.CopyFromRequest(tag.Index, tag.Buffer.Memory.Span[..(int)tag.Length]) == 0;
+    }
+
+    /// <summary>
+    /// A disk of nothing has only to zero what an earlier request left in the buffer: what one program wrote another must not read.
+    /// </summary>
+    private bool TryServeNothing(UblkTag tag, NullTarget target)
+    {
+        PinnedBuffer buffer = tag.Buffer!;
+        int used = Math.Min(buffer.Used, (int)tag.Length);
+        BioResult result = _device.ExecuteInline(target, tag.Head, new BioSpans(buffer.Memory.Span[..used]));
+        if (result == BioResult.Pending)
+        {
+            return false;
+        }
+
+        if (result == BioResult.Ok && used == buffer.Used)
+        {
+            buffer.Used = 0;
+        }
+
+        Finish(tag, result);
+        return true;
     }
 
     /// <summary>Has the kernel do the file's I/O, on the request's own pages if it can, while this thread goes on.</summary>
@@ -143,6 +174,11 @@ internal sealed partial class UblkQueue
 
         if (result == BioResult.Pending)
         {
+            if (tag.Buffer is { } buffer)
+            {
+                buffer.Used = Math.Max(buffer.Used, (int)tag.Length);
+            }
+
             ContinueFile(tag);
         }
         else

@@ -51,7 +51,7 @@ internal sealed partial class UblkQueue
         _device = device;
         _plan = plan;
         _port = port;
-        Buffers = new UblkBufferPool(plan.MaxRequestSize);
+        Buffers = new UblkBufferPool(port, plan.MaxRequestSize);
         _tags = new UblkTag[plan.QueueDepth];
         for (int tag = 0; tag < _tags.Length; tag++)
         {
@@ -127,9 +127,9 @@ internal sealed partial class UblkQueue
                 _live++;
             }
 
-            int count = _port.Exchange(_events, wait: false);
+            // Tags that the kernel refuses come back at once; requests come once the disk is started, which waits for this.
+            Handle(_port.Exchange(_events, wait: false));
             _ready.TrySetResult();
-            Handle(count);
             while (_live != 0 && !Volatile.Read(ref _abandoned))
             {
                 Turn();

@@ -1,3 +1,4 @@
+using Abuse.Core.Interop;
 using Microsoft.Win32.SafeHandles;
 
 namespace Abuse.Core;
@@ -12,6 +13,9 @@ namespace Abuse.Core;
 /// </remarks>
 internal abstract class UblkQueuePort : IDisposable
 {
+    /// <summary>Memory that can be given to <see cref="Fetch"/> and its like by address. From any thread, also after disposal.</summary>
+    internal virtual PinnedBuffer MakeBuffer(int size) => new(size);
+
     /// <summary>Sets up what belongs to the thread, before anything else.</summary>
     /// <exception cref="UblkException">The kernel doesn't let this process.</exception>
     internal abstract void Open();

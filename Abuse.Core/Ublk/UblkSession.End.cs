@@ -20,6 +20,9 @@ internal sealed partial class UblkSession
     internal async Task DetachAsync(TimeSpan timeout)
     {
         await _control.RunAsync(UblkCommand.QuiesceDev, Id, (ulong)Math.Max(1, timeout.TotalMilliseconds)).ConfigureAwait(false);
+
+        // The kernel has the idle tags back; those with a request follow as each is committed.
+        await EndsWithinAsync(_options.DrainTimeout).ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
     }
 
@@ -65,22 +68,33 @@ internal sealed partial class UblkSession
             queue.Abandon();
         }
 
-        try
-        {
-            await Task.WhenAll(_queues.Select(static queue => queue.Ended)).WaitAsync(_options.ControlTimeout, _control.Time).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
+        if (!await EndsWithinAsync(_options.ControlTimeout).ConfigureAwait(false))
         {
             throw new UblkException(UblkFailure.TimedOut,
                 $"A queue of ublk{Id} does not end: its thread is inside the target, which has not returned for {_options.ControlTimeout}. The disk goes when this process ends.");
         }
-        catch (UblkException)
-        {
-            // What ended a queue out of turn was told when it did; it has ended.
-        }
 
         _character?.Dispose();
         _character = null;
+    }
+
+    /// <summary>Whether all queues have ended by then, in whatever way: what ended one out of turn is told where the disk is watched.</summary>
+    private async Task<bool> EndsWithinAsync(TimeSpan limit)
+    {
+        try
+        {
+            await Ended.WaitAsync(limit, _control.Time).ConfigureAwait(false);
+        }
+        catch (Exception) when (Ended.IsCompleted)
+        {
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+
+        return true;
     }
 
     private async Task RemoveAsync(UblkException? failure)
