@@ -18,7 +18,7 @@ internal static class RecoveryCases
         new("kill-while-idle-queue", Smoke: false, IdleAsync, Seconds: 90),
         new("kill-thrice-under-fio", Smoke: false, ThriceAsync, Seconds: 180),
         new("kill-under-mounted-ext4", Smoke: true, MountedAsync, Seconds: 180),
-        new("kill-without-recovery-then-reap", Smoke: true, NoneAsync, Seconds: 90),
+        new("kill-without-recovery-then-reap", Smoke: false, NoneAsync, Seconds: 90),
         new("kill-between-add-and-start-then-reap", Smoke: true, BetweenAsync, Seconds: 120),
         new("kill-then-reap-what-awaits-recovery", Smoke: false, ReapRecoverableAsync, Seconds: 90),
     ];
