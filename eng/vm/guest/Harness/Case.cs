@@ -5,7 +5,7 @@ namespace Abuse.Core.Guest;
 /// <param name="Smoke">Whether it is among those that run for every change.</param>
 /// <param name="Run">Does it, and throws where it does not hold.</param>
 /// <param name="Seconds">How long it may take, on a guest in software emulation.</param>
-internal sealed record Case(string Name, bool Smoke, Func<Scene, Task> Run, int Seconds = 60);
+internal sealed record Case(string Name, bool Smoke, Func<Scene, Task> Run, int Seconds = 90);
 
 /// <summary>What had to hold did not.</summary>
 internal sealed class CaseFailedException(string message) : Exception(message);
