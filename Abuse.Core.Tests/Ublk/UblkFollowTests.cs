@@ -69,10 +69,11 @@ internal sealed class UblkFollowTests
         await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)));
         rig.World.Refuses = static command => command == UblkCommand.StartDev ? 12 : null;
         rig.Device.Control.Reset();
+        await Soon.Until(() => rig.Kernel.CachesDropped > 0, "the reset is shown");
         rig.Device.Control.SetStatus(Info(blockSize: 4096));
         await Assert.ThrowsAsync<UblkException>(() => rig.Disk.Completion.InTime());
         rig.World.Refuses = null;
-        await using var other = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), world: rig.World);
+        UblkRig other = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), world: rig.World);
         Assert.That(other.Disk.Id, Is.EqualTo(rig.Disk.Id));
         if (tries)
         {

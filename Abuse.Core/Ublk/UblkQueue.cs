@@ -146,9 +146,9 @@ internal sealed partial class UblkQueue
             // Tags that the kernel refuses come back at once; requests come once the disk is started, which waits for this.
             Handle(_port.Exchange(_events, wait: false));
             _ready.TrySetResult();
-            while (_live != 0 && !Volatile.Read(ref _abandoned))
+            while (_live != 0 && !Volatile.Read(ref _abandoned) && Turn())
             {
-                Turn();
+                // Until there is nothing more to do.
             }
         }
         catch (Exception exception)
