@@ -117,7 +117,7 @@ internal static class FileSystemCases
         long left = await UsedBytesAsync(scene, file);
         Check.That(left <= full - (16 << 20), $"the file takes {left} bytes after half of it was discarded");
         await scene.ShellAsync($"dd if={disk.Path} bs=1M skip=8 count=16 iflag=direct 2>/dev/null | cmp -n 16777216 - /dev/zero");
-        await scene.FailAsync("sh", "-c", $"dd if={disk.Path} bs=1M skip=4 count=8 iflag=direct 2>/dev/null | cmp -n 8388608 - /dev/zero");
+        await scene.FailAsync("bash", "-c", $"dd if={disk.Path} bs=1M skip=4 count=8 iflag=direct 2>/dev/null | cmp -n 8388608 - /dev/zero");
         await scene.RunAsync("blkdiscard", disk.Path);
         Check.That(await UsedBytesAsync(scene, file) < 1 << 20, "the file keeps its bytes after all of it was discarded");
     }
@@ -143,7 +143,7 @@ internal static class FileSystemCases
         await scene.RunAsync("dd", "if=/dev/urandom", $"of={disk.Path}", "bs=1M", "count=32", "oflag=direct");
         await scene.RunAsync("blkdiscard", "-z", "-o", "512", "-l", "8388608", disk.Path);
         await scene.ShellAsync($"dd if={disk.Path} bs=512 skip=1 count=16384 2>/dev/null | cmp -n 8388608 - /dev/zero");
-        await scene.FailAsync("sh", "-c", $"dd if={disk.Path} bs=512 count=1 2>/dev/null | cmp -n 512 - /dev/zero");
-        await scene.FailAsync("sh", "-c", $"dd if={disk.Path} bs=512 skip=16385 count=1 2>/dev/null | cmp -n 512 - /dev/zero");
+        await scene.FailAsync("bash", "-c", $"dd if={disk.Path} bs=512 count=1 2>/dev/null | cmp -n 512 - /dev/zero");
+        await scene.FailAsync("bash", "-c", $"dd if={disk.Path} bs=512 skip=16385 count=1 2>/dev/null | cmp -n 512 - /dev/zero");
     }
 }

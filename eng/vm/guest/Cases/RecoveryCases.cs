@@ -18,7 +18,7 @@ internal static class RecoveryCases
         new("kill-while-idle-queue", Smoke: false, IdleAsync, Seconds: 90),
         new("kill-thrice-under-fio", Smoke: false, ThriceAsync, Seconds: 180),
         new("kill-under-mounted-ext4", Smoke: true, MountedAsync, Seconds: 180),
-        new("kill-without-recovery-then-reap", Smoke: true, NoneAsync, Seconds: 90),
+        new("kill-without-recovery-then-reap", Smoke: false, NoneAsync, Seconds: 90),
         new("kill-between-add-and-start-then-reap", Smoke: true, BetweenAsync, Seconds: 120),
         new("kill-then-reap-what-awaits-recovery", Smoke: false, ReapRecoverableAsync, Seconds: 90),
     ];
@@ -178,7 +178,7 @@ internal static class RecoveryCases
         string file = scene.NewFile(96 << 20);
         Server first = await scene.ServeAsync("file", file, "-r", "reissue");
         await scene.ShellAsync($"mkfs.ext4 -q {first.Node}; mount -t ext4 {first.Node} {mount}");
-        Tool copy = scene.Start("sh", "-ec", $"i=0; while [ $i -lt 4 ]; do cp /bin/fio {mount}/fio$i; cp -r /host {mount}/host$i; sync; i=$((i+1)); done");
+        Tool copy = scene.Start("bash", "-ec", $"i=0; while [ $i -lt 4 ]; do cp /bin/fio {mount}/fio$i; cp -r /host {mount}/host$i; sync; i=$((i+1)); done");
         await using AbuseDevice device = AbuseDevice.Create(FileTarget.Open(file, new FileTargetOptions { Share = FileShare.ReadWrite }));
         await using UblkDisk second = await KillAndRecoverHereAsync(scene, first, device);
         await copy.SucceedAsync(scene.Token);

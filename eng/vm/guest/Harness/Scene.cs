@@ -41,7 +41,7 @@ internal sealed class Scene(string folder, UblkFeatures features, CancellationTo
     internal Task<string> RunAsync(string program, params string[] arguments) => Start(program, arguments).SucceedAsync(Token);
 
     /// <summary>Runs a line of shell to a successful end; what it said, trimmed.</summary>
-    internal async Task<string> ShellAsync(string line) => (await RunAsync("sh", "-ec", line)).Trim();
+    internal async Task<string> ShellAsync(string line) => (await RunAsync("bash", "-ec", line)).Trim();
 
     /// <summary>Runs a program that must fail; what it said.</summary>
     internal async Task<string> FailAsync(string program, params string[] arguments)
