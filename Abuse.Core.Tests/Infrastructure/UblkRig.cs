@@ -73,7 +73,7 @@ internal sealed class UblkRig : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Disk is not null)
+        if (Disk is not null && !Process.IsKilled)
         {
             await Disk.DisposeAsync().InTime();
         }

@@ -162,7 +162,7 @@ internal sealed partial class UblkWorld
             int failure = DiskCallFails?.Invoke(call) ?? 0;
             if (failure < 0)
             {
-                WaitFor(() => process.IsKilled, TimeSpan.FromSeconds(20));
+                WaitFor(() => DiskCallFails is null, TimeSpan.FromSeconds(20));
                 return NoSuchFile;
             }
 

@@ -62,7 +62,7 @@ internal sealed class UblkEngineTests
     {
         using var first = new TempFile();
         using var second = new TempFile();
-        await using FileTarget one = FileTarget.Create(first.Path, 1 << 20);
+        FileTarget one = FileTarget.Create(first.Path, 1 << 20);
         await using FileTarget two = FileTarget.Create(second.Path, 1 << 20);
         AbuseDevice device = AbuseDevice.Create(one.Geometry);
         BioAttachment attachment = device.Attach(one);
@@ -72,6 +72,7 @@ internal sealed class UblkEngineTests
         using BioAttachment other = device.Attach(two);
         Assert.That(await rig.ReadAsync(0, 4096), Is.All.Zero);
         await rig.WriteAsync(0, TestBytes.Of(2, 4096));
+        await one.DisposeAsync();
         Assert.That(File.ReadAllBytes(first.Path).AsSpan(0, 4096).SequenceEqual(TestBytes.Of(1, 4096)));
     }
 

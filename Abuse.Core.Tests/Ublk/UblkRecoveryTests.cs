@@ -73,7 +73,7 @@ internal sealed class UblkRecoveryTests
     {
         using var file = new TempFile();
         await using var rig = await UblkRig.StartAsync(
-            AbuseDevice.Create(new BlockGeometry(Size)), Options(recovery, buffers) with { DrainTimeout = TimeSpan.FromSeconds(10) });
+            AbuseDevice.Create(new BlockGeometry(Size)), Options(recovery, buffers) with { DrainTimeout = TimeSpan.FromSeconds(20) });
         using var server = new ManualServer(rig.Device);
         UblkRequest[] requests = [rig.Issue(UblkOp.Write, 8, data: TestBytes.Of(1, 4096)), rig.Issue(UblkOp.Read, 16), rig.Issue(UblkOp.Read, 24, queue: 1)];
         BioRequest[] held = await server.Next(3);
@@ -87,7 +87,7 @@ internal sealed class UblkRecoveryTests
             request.Complete(BioResult.Ok);
         }
 
-        await detaching.InTime();
+        await detaching.WaitAsync(TimeSpan.FromSeconds(10));
         Assert.That(await Task.WhenAll(requests.Select(static request => request.Task)).InTime(), Is.All.EqualTo(4096));
         await rig.Disk.Completion.InTime();
         Assert.That(rig.Kernel.State, Is.EqualTo(recovery == UblkRecovery.Fail ? UblkState.FailIo : UblkState.Quiesced));
@@ -146,6 +146,7 @@ internal sealed class UblkRecoveryTests
         await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), Options(UblkRecovery.None));
         Assert.That(await Assert.ThrowsAsync<UblkException>(() => rig.Disk.DetachAsync()), Has.Property("Failure").EqualTo(UblkFailure.NotRecoverable));
         Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
+        await rig.Disk.DisposeAsync().InTime();
 
         await using var old = await UblkRig.StartAsync(
             AbuseDevice.Create(new MemoryTarget(Size)), Options(UblkRecovery.Queue), new UblkWorld(UblkGeneration.Debian12));

@@ -111,6 +111,7 @@ internal sealed class UblkStartTests
             first.Process, device, UblkRig.Options() with { Id = 7 }, CancellationToken.None).InTime()))!;
         Assert.That(used.Failure, Is.EqualTo(UblkFailure.IdInUse));
         Assert.That(first.World.Devices.Keys, Is.EquivalentTo([7]));
+        await first.Disk.DisposeAsync().InTime();
 
         await using var old = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)), new UblkWorld(UblkGeneration.First));
         Assert.That(await FailAsync(old, UblkRig.Options()), Has.Property("Failure").EqualTo(UblkFailure.TooOld));

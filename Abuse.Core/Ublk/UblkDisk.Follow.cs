@@ -177,7 +177,7 @@ public sealed partial class UblkDisk
         Exception? failure = null;
         try
         {
-            await session.Ended.ConfigureAwait(false);
+            await session.FirstEnded.ConfigureAwait(false);
         }
         catch (Exception exception)
         {

@@ -36,7 +36,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
 
     private bool _disposed;
 
-    private UblkDisk(UblkControlCall control, AbuseDevice device, UblkOptions options, UblkSession session)
+    private UblkDisk(UblkControlCall control, AbuseDevice device, UblkOptions options, UblkSession session, Shown shown)
     {
         _control = control;
         _device = device;
@@ -44,7 +44,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
         _session = session;
         _plan = session.Plan;
         Id = session.Id;
-        _shown = new Shown(device.Queue.Config, session.Plan.Geometry);
+        _shown = shown;
         _device.Queue.ConfigChanged += OnConfigChanged;
         _ = WatchAsync(session);
         _follower = FollowAsync();
@@ -116,21 +116,41 @@ public sealed partial class UblkDisk : IAsyncDisposable
     public async Task<bool> TryStopAsync()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (Plan.Flags.HasFlag(UblkFeatures.SafeStopDev))
+        await _gate.WaitAsync().ConfigureAwait(false);
+        try
         {
-            int answer = await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false);
-            if (answer == -Interop.LinuxCall.EBUSY)
+            if (_session is { } session && !await TryStopAsync(session).ConfigureAwait(false))
             {
                 return false;
             }
         }
-        else if (FindHolders().Count != 0)
+        finally
         {
-            return false;
+            _gate.Release();
         }
 
         await DisposeAsync().ConfigureAwait(false);
         return true;
+    }
+
+    private async Task<bool> TryStopAsync(UblkSession session)
+    {
+        if (!session.Plan.Flags.HasFlag(UblkFeatures.SafeStopDev))
+        {
+            return FindHolders().Count == 0;
+        }
+
+        // From here to the disposal: the end of the queues is meant.
+        _ending = true;
+        try
+        {
+            return _ending = await session.TryStopAsync().ConfigureAwait(false);
+        }
+        catch
+        {
+            _ending = false;
+            throw;
+        }
     }
 
     /// <summary>Who has the disk open or mounted, a sentence each, as far as this process can see.</summary>
@@ -151,7 +171,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
                 $"{Path} can't be handed over: {(Plan.Recovery == UblkRecovery.None ? "it was made without recovery" : "the kernel can't quiesce it (Linux 6.16 can)")}.");
         }
 
-        await EndAsync(session => session.DetachAsync(_options.ControlTimeout)).ConfigureAwait(false);
+        await EndAsync(static session => session.DetachAsync()).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -175,29 +195,39 @@ public sealed partial class UblkDisk : IAsyncDisposable
     internal static async Task<UblkDisk> StartAsync(
         UblkKernel kernel, AbuseDevice device, UblkOptions? options, CancellationToken cancellationToken)
     {
+        DeviceConfig config = ConfigOf(device);
         (options, UblkControlCall control, BlockGeometry geometry) = Prepare(kernel, device, options);
         UblkFeatures features = await UblkControl.GetFeaturesAsync(control).ConfigureAwait(false);
         UblkPlan plan = UblkPlan.Make(geometry, options, features, HostOf(kernel, device));
         UblkSession session = await UblkSession.StartAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
-        return new UblkDisk(control, device, options, session);
+        return new UblkDisk(control, device, options, session, new Shown(config, geometry));
     }
 
     internal static async Task<UblkDisk> RecoverAsync(
         UblkKernel kernel, int id, AbuseDevice device, UblkOptions? options, CancellationToken cancellationToken)
     {
+        DeviceConfig config = ConfigOf(device);
         (options, UblkControlCall control, BlockGeometry geometry) = Prepare(kernel, device, options);
         UblkDevInfo info = await control.RunAsync(UblkCommand.GetDevInfo, id, default(UblkDevInfo)).ConfigureAwait(false);
         var asked = new UblkParams { Length = UblkAbi.ParamsLength };
         UblkParams parameters = await control.RunAsync(UblkCommand.GetParams, id, asked).ConfigureAwait(false);
         UblkPlan plan = UblkPlan.Recover(info, parameters, geometry, options, HostOf(kernel, device), kernel.IsRunning(info.Pid));
         UblkSession session = await UblkSession.RecoverAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
-        return new UblkDisk(control, device, options, session);
+
+        // The kernel doesn't tell whether the flag was changed since the disk was made, so it is set.
+        return new UblkDisk(control, device, options, session, new Shown(config, geometry) with { IsReadOnly = !geometry.IsReadOnly });
+    }
+
+    /// <summary>Taken first: what changes from then on is seen to be another.</summary>
+    private static DeviceConfig ConfigOf(AbuseDevice device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return device.Queue.Config;
     }
 
     private static (UblkOptions Options, UblkControlCall Control, BlockGeometry Geometry) Prepare(
         UblkKernel kernel, AbuseDevice device, UblkOptions? options)
     {
-        ArgumentNullException.ThrowIfNull(device);
         options ??= new UblkOptions();
         BlockGeometry geometry = device.Geometry ?? throw new InvalidOperationException(
             $"{device} is not configured: a disk needs a size and blocks. Configure the device first.");

@@ -44,6 +44,7 @@ internal sealed class UblkPart(UblkTag tag) : Submission
     internal override void SwapBuffer()
     {
         PinnedBuffer spare = tag.Queue.Buffers.Take();
+        spare.Used = Math.Max(spare.Used, (int)Length);
         tag.Buffer = spare;
         Data = new BioData(spare.Memory[..(int)Length]);
     }

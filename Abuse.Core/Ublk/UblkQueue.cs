@@ -30,6 +30,11 @@ internal sealed partial class UblkQueue
     private readonly UblkQueuePort _port;
     private readonly UblkTag[] _tags;
     private readonly UblkEvent[] _events = new UblkEvent[EventRoom];
+
+    /// <summary>How many events were taken, and how many of them were handled.</summary>
+    private int _taken;
+    private int _handled;
+
     private readonly Thread _thread;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -44,6 +49,7 @@ internal sealed partial class UblkQueue
     private int _live;
 
     private bool _abandoned;
+    private bool _draining;
     private bool _failing;
 
     internal UblkQueue(BioQueue device, UblkPlan plan, int index, UblkQueuePort port, string name)
@@ -75,6 +81,16 @@ internal sealed partial class UblkQueue
     internal void Abandon()
     {
         Volatile.Write(ref _abandoned, true);
+        _port.Wake();
+    }
+
+    /// <summary>
+    /// Ends the thread once what the kernel has given it is answered: for a device that gives nothing more, and leaves tags that are idle
+    /// without a word. From any thread.
+    /// </summary>
+    internal void EndWhenIdle()
+    {
+        Volatile.Write(ref _draining, true);
         _port.Wake();
     }
 
@@ -130,9 +146,9 @@ internal sealed partial class UblkQueue
             // Tags that the kernel refuses come back at once; requests come once the disk is started, which waits for this.
             Handle(_port.Exchange(_events, wait: false));
             _ready.TrySetResult();
-            while (_live != 0 && !Volatile.Read(ref _abandoned))
+            while (_live != 0 && !Volatile.Read(ref _abandoned) && Turn())
             {
-                Turn();
+                // Until there is nothing more to do.
             }
         }
         catch (Exception exception)
@@ -144,28 +160,33 @@ internal sealed partial class UblkQueue
     }
 
     /// <summary>Hands over what was gathered, waits if there is nothing to do, and does what has come.</summary>
-    private void Turn()
+    /// <returns>False if the thread is to end, and nothing is in flight: all is handed over, and nothing came for it.</returns>
+    private bool Turn()
     {
+        bool isLast = Volatile.Read(ref _draining) && _statistics.InFlight == 0;
         Volatile.Write(ref _asleep, true);
         Interlocked.MemoryBarrier();
-        bool wait = Volatile.Read(ref _completed) is null;
+        bool wait = !isLast && Volatile.Read(ref _completed) is null;
         int count = _port.Exchange(_events, wait);
         Volatile.Write(ref _asleep, false);
         Handle(count);
+        return !isLast || count != 0;
     }
 
     private void Handle(int count)
     {
-        for (int i = 0; i < count; i++)
+        _taken = count;
+        _handled = 0;
+        while (_handled < _taken)
         {
-            UblkEvent happened = _events[i];
+            UblkEvent happened = _events[_handled++];
             switch (happened.Kind)
             {
                 case UblkEventKind.Tag:
-                    OnTag(_tags[happened.Tag], happened.Result);
+                    OnTag(TagOf(happened), happened.Result);
                     break;
                 case UblkEventKind.File:
-                    OnFile(_tags[happened.Tag], happened.Result);
+                    OnFile(TagOf(happened), happened.Result);
                     break;
                 default:
                     break;
@@ -180,6 +201,10 @@ internal sealed partial class UblkQueue
             tag = next;
         }
     }
+
+    private UblkTag TagOf(in UblkEvent happened) => (uint)happened.Tag < (uint)_tags.Length
+        ? _tags[happened.Tag]
+        : throw new UblkException(UblkFailure.Unexpected, $"The kernel gave tag {happened.Tag} of {_tags.Length}.");
 
     private void OnTag(UblkTag tag, int result)
     {
@@ -204,27 +229,36 @@ internal sealed partial class UblkQueue
     }
 
     /// <summary>The thread's end: what is still pending is the device's, and is given up, so that nobody pushes to a thread that is gone.</summary>
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Told through the task.")]
     private void Close(Exception? failure)
     {
-        try
-        {
-            CancelPending();
-            DrainFiles();
-            _port.Dispose();
-        }
-        catch (Exception exception)
-        {
-            failure ??= exception;
-        }
-
+        failure = Try(CancelPending, failure);
+        failure = Try(DrainFiles, failure);
+        failure = Try(_port.Dispose, failure);
+        _statistics.InFlight = 0;
         if (failure is null)
         {
             _ended.SetResult();
             return;
         }
 
-        _ready.TrySetException(failure);
-        _ended.SetException(failure);
+        UblkException told = failure as UblkException
+            ?? new UblkException(UblkFailure.Unexpected, $"{_thread.Name} ended by a fault of this library, which please report: {failure.Message}", null, failure);
+        _ready.TrySetException(told);
+        _ended.SetException(told);
+    }
+
+    /// <summary>A step of the end, which all the others follow whatever becomes of it. The first failure is the one that is told.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Told through the task.")]
+    private static Exception? Try(Action step, Exception? failure)
+    {
+        try
+        {
+            step();
+            return failure;
+        }
+        catch (Exception exception)
+        {
+            return failure ?? exception;
+        }
     }
 }

@@ -4,25 +4,45 @@ namespace Abuse.Core;
 internal sealed partial class UblkSession
 {
     private static readonly TimeSpan CancelEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LeaveStart = TimeSpan.FromSeconds(1);
 
     /// <summary>Stops the device, lets what is in flight end, and removes it.</summary>
     /// <exception cref="UblkException">It can't be removed, and why; all that is this process's was let go as far as it can be.</exception>
     internal async Task StopAsync()
     {
-        Task stopping = _control.RunAsync(UblkCommand.StopDev, Id);
-        UblkException? failure = await FailureOf(DrainAsync(stopping)).ConfigureAwait(false);
+        UblkException? failure = null;
+        if (!_isStarted || !FirstEnded.IsCompleted)
+        {
+            Task stopping = _control.RunAsync(UblkCommand.StopDev, Id);
+            failure = await FailureOf(DrainAsync(stopping, _isStarted ? FirstEnded : stopping)).ConfigureAwait(false);
+        }
+
+        // What a queue had that has failed nobody answers: a stop would wait for it until the character device is closed. The removal stops too.
+        await LeaveStartAsync().ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
         await RemoveAsync(failure).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Asks the kernel to stop the device if nobody has it open; <see cref="StopAsync"/> follows. False if somebody has.
+    /// </summary>
+    internal async Task<bool> TryStopAsync() =>
+        await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false) != -Interop.LinuxCall.EBUSY;
+
     /// <summary>Gives the device up in good order and leaves it to the next server: what is in flight ends first, new requests wait in the kernel.</summary>
     /// <exception cref="UblkException">The kernel can't; the disk is still served.</exception>
-    internal async Task DetachAsync(TimeSpan timeout)
+    internal async Task DetachAsync()
     {
-        await _control.RunAsync(UblkCommand.QuiesceDev, Id, (ulong)Math.Max(1, timeout.TotalMilliseconds)).ConfigureAwait(false);
+        // The kernel waits for an idle tag in each queue, and has to say that there was none before we no longer wait for it.
+        ulong patience = (ulong)Math.Max(1, _options.ControlTimeout.TotalMilliseconds / 2);
+        await _control.RunAsync(UblkCommand.QuiesceDev, Id, patience).ConfigureAwait(false);
+        foreach (UblkQueue queue in _queues)
+        {
+            queue.EndWhenIdle();
+        }
 
-        // The kernel has the idle tags back; those with a request follow as each is committed.
-        await EndsWithinAsync(_options.DrainTimeout).ConfigureAwait(false);
+        Task ended = EndsWithinAsync(_options.DrainTimeout + _options.ControlTimeout);
+        await DrainAsync(ended, ended).ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
     }
 
@@ -31,15 +51,17 @@ internal sealed partial class UblkSession
         _control.RunAsync(UblkCommand.UpdateSize, Id, (ulong)(size / UblkAbi.SectorSize));
 
     /// <summary>
-    /// Waits until the kernel has stopped the device. Requests that take longer than they may are failed, so that a server that hangs does
-    /// not hang the kernel with it.
+    /// Waits for an end that comes when nothing is in flight. Requests that take longer than they may are failed, so that a server that
+    /// hangs does not hang the kernel with it.
     /// </summary>
-    private async Task DrainAsync(Task stopping)
+    /// <param name="ending">The end.</param>
+    /// <param name="orElse">What makes waiting vain.</param>
+    private async Task DrainAsync(Task ending, Task orElse)
     {
+        Task<Task> either = Task.WhenAny(ending, orElse);
         try
         {
-            await stopping.WaitAsync(_options.DrainTimeout, _control.Time).ConfigureAwait(false);
-            return;
+            await either.WaitAsync(_options.DrainTimeout, _control.Time).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -47,17 +69,33 @@ internal sealed partial class UblkSession
         }
 
         using var pause = new PeriodicTimer(CancelEvery, _control.Time);
-        while (!stopping.IsCompleted)
+        while (!either.IsCompleted)
         {
             foreach (UblkQueue queue in _queues)
             {
                 queue.FailRequests();
             }
 
-            await Task.WhenAny(stopping, pause.WaitForNextTickAsync().AsTask()).ConfigureAwait(false);
+            await Task.WhenAny(either, pause.WaitForNextTickAsync().AsTask()).ConfigureAwait(false);
         }
 
-        await stopping.ConfigureAwait(false);
+        if (ending.IsCompleted)
+        {
+            await ending.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A start that waits for tags is ended by a stop, by newer kernels at once; until then the device can't be removed.</summary>
+    private async Task LeaveStartAsync()
+    {
+        try
+        {
+            await _starting.WaitAsync(LeaveStart, _control.Time).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is UblkException or TimeoutException)
+        {
+            // Older kernels end it with its own deadline.
+        }
     }
 
     /// <summary>Ends the queues, whatever the kernel still wants of them, and closes the character device.</summary>
@@ -97,6 +135,7 @@ internal sealed partial class UblkSession
         return true;
     }
 
+    /// <param name="failure">What the stop failed with, which is nothing where the removal succeeds.</param>
     private async Task RemoveAsync(UblkException? failure)
     {
         try
@@ -106,7 +145,6 @@ internal sealed partial class UblkSession
         catch (UblkException exception) when (exception.Failure == UblkFailure.NoSuchDevice)
         {
             // Somebody was faster; it is gone, and that is what was wanted.
-            return;
         }
         catch (UblkException exception) when (exception.Failure == UblkFailure.TimedOut)
         {
@@ -115,11 +153,6 @@ internal sealed partial class UblkSession
             throw new UblkException(UblkFailure.Busy,
                 $"{UblkDisk.PathOf(Id)} is stopped, but its id is not free before it is let go of: {who}. Unmount or close it; the kernel then removes it by itself.",
                 exception.Errno, failure ?? exception);
-        }
-
-        if (failure is not null)
-        {
-            throw failure;
         }
     }
 

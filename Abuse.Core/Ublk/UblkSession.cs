@@ -17,6 +17,11 @@ internal sealed partial class UblkSession
     private UblkCharacterDevice? _character;
     private UblkQueue[] _queues = [];
 
+    /// <summary>The command that started it, or was to.</summary>
+    private Task _starting = Task.CompletedTask;
+
+    private bool _isStarted;
+
     private UblkSession(UblkControlCall control, AbuseDevice device, UblkOptions options, UblkPlan plan)
     {
         _control = control;
@@ -31,6 +36,9 @@ internal sealed partial class UblkSession
 
     /// <summary>Done when no queue is served any more; faults with what ended one out of turn.</summary>
     internal Task Ended => Task.WhenAll(_queues.Select(static queue => queue.Ended));
+
+    /// <summary>As <see cref="Ended"/>, but of the first queue: the kernel gives a disk that has lost one nothing more.</summary>
+    internal Task FirstEnded => Task.WhenAny(_queues.Select(static queue => queue.Ended)).Unwrap();
 
     internal UblkStatistics Statistics
     {
@@ -59,7 +67,7 @@ internal sealed partial class UblkSession
             session = new UblkSession(control, device, options, plan.Accept(given));
             await control.RunAsync(UblkCommand.SetParams, id, session.Plan.ToParams()).ConfigureAwait(false);
             await session.OpenAsync(cancellationToken).ConfigureAwait(false);
-            await control.RunAsync(UblkCommand.StartDev, id, (ulong)control.Kernel.ProcessId).ConfigureAwait(false);
+            await session.BeServedAsync(UblkCommand.StartDev).ConfigureAwait(false);
             return session;
         }
         catch (Exception exception)
@@ -91,7 +99,7 @@ internal sealed partial class UblkSession
         try
         {
             await session.OpenAsync(cancellationToken).ConfigureAwait(false);
-            await control.RunAsync(UblkCommand.EndUserRecovery, session.Id, (ulong)control.Kernel.ProcessId).ConfigureAwait(false);
+            await session.BeServedAsync(UblkCommand.EndUserRecovery).ConfigureAwait(false);
             return session;
         }
         catch
@@ -99,6 +107,21 @@ internal sealed partial class UblkSession
             await session.AbandonAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    /// <summary>The command that waits until every tag is offered, which a queue that has failed would have it do for ever.</summary>
+    private async Task BeServedAsync(UblkCommand command)
+    {
+        _starting = _control.RunAsync(command, Id, (ulong)_control.Kernel.ProcessId);
+        Task failure = FirstEnded;
+        await Task.WhenAny(_starting, failure).ConfigureAwait(false);
+        if (failure.IsFaulted)
+        {
+            await failure.ConfigureAwait(false);
+        }
+
+        await _starting.ConfigureAwait(false);
+        _isStarted = true;
     }
 
     /// <summary>Opens the character device and has every queue offer its tags.</summary>

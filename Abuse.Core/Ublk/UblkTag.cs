@@ -54,6 +54,9 @@ internal sealed class UblkTag
     /// <summary>File I/O: whether it is on the request's own pages, and on no memory of ours.</summary>
     internal bool IsRegistered { get; set; }
 
+    /// <summary>File I/O: whether the device counts it as running.</summary>
+    internal bool IsInFile { get; set; }
+
     /// <summary>File I/O: when it began, on the device's clock; null where nobody listens.</summary>
     internal long? StartedAt { get; set; }
 

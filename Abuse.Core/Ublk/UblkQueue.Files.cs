@@ -1,0 +1,156 @@
+using System.Collections.Concurrent;
+using Microsoft.Win32.SafeHandles;
+
+namespace Abuse.Core;
+
+/// <content>Reads and writes of a file target, which the ring does while the thread goes on.</content>
+internal sealed partial class UblkQueue
+{
+    private const int Interrupted = 4;
+    private const int TryAgain = 11;
+
+    /// <summary>Memory that the kernel may still write to for file I/O of which nobody will hear.</summary>
+    private static readonly ConcurrentBag<UblkTag[]> Abandoned = [];
+
+    /// <summary>The file that the port has.</summary>
+    private SafeFileHandle? _file;
+
+    /// <summary>How many tags have file I/O under way.</summary>
+    private int _filesBusy;
+
+    /// <summary>Has the kernel do the file's I/O, on the request's own pages if it can, while this thread goes on.</summary>
+    /// <returns>False if it can't be done that way now, and nothing was done.</returns>
+    private bool TryStartFile(UblkTag tag, FileTarget file, bool isRegistered)
+    {
+        if (file.Handle != _file)
+        {
+            if (file.Handle.IsClosed || _port.UseFile(file.Handle) != 0)
+            {
+                return false;
+            }
+
+            _file = file.Handle;
+        }
+
+        BioHead head = tag.Head;
+        if (!_device.TryEnterInline(head, out uint generation, out BioResult refusal))
+        {
+            if (refusal == BioResult.Pending)
+            {
+                return false;
+            }
+
+            Finish(tag, refusal);
+            return true;
+        }
+
+        tag.Generation = generation;
+        tag.IsInFile = true;
+        tag.IsRegistered = isRegistered;
+        tag.StartedAt = DeviceTelemetry.IsListening ? _device.Time.GetTimestamp() : null;
+        tag.Done = 0;
+        BioResult result = file.CheckDirect(head);
+        if (result == BioResult.Pending && !isRegistered && !TryGetMemory(tag))
+        {
+            result = BioResult.IoError;
+        }
+
+        if (result == BioResult.Pending)
+        {
+            if (tag.Buffer is { } buffer)
+            {
+                buffer.Used = Math.Max(buffer.Used, (int)tag.Length);
+            }
+
+            ContinueFile(tag);
+        }
+        else
+        {
+            LeaveFile(tag, result);
+        }
+
+        return true;
+    }
+
+    private void ContinueFile(UblkTag tag)
+    {
+        _port.StartFileIO(
+            tag.Index,
+            tag.Op == BioOp.Write,
+            tag.Offset + tag.Done,
+            (int)tag.Length - tag.Done,
+            tag.IsRegistered ? 0 : tag.Buffer!.Address,
+            tag.Done);
+        _filesBusy++;
+    }
+
+    /// <summary>File I/O ended: goes on after a short one, since a short commit means something else to every kernel.</summary>
+    private void OnFile(UblkTag tag, int result)
+    {
+        _filesBusy--;
+        if (result > 0)
+        {
+            tag.Done += result;
+        }
+
+        if (result is -TryAgain or -Interrupted || (result > 0 && tag.Done < tag.Length))
+        {
+            ContinueFile(tag);
+            return;
+        }
+
+        // A read of 0 bytes is beyond the file's end, which somebody cut off: zeroes would be an invention.
+        LeaveFile(tag, result > 0 ? BioResult.Ok : result == 0 ? BioResult.IoError : FileErrors.ToResult(-result));
+    }
+
+    private void LeaveFile(UblkTag tag, BioResult result)
+    {
+        tag.IsInFile = false;
+        result = _device.LeaveInline(tag.Generation, result);
+        if (tag.StartedAt is { } start)
+        {
+            DeviceTelemetry.Record(tag.Op, tag.Length, result, _device.Time.GetElapsedTime(start));
+        }
+
+        Finish(tag, result);
+    }
+
+    /// <summary>
+    /// Waits for file I/O that the thread's end left under way: until then the kernel may touch our memory, and the device counts the bios.
+    /// None is under way after an orderly end.
+    /// </summary>
+    private void DrainFiles()
+    {
+        try
+        {
+            while (_filesBusy != 0)
+            {
+                if (_handled == _taken)
+                {
+                    _taken = _port.Exchange(_events, wait: true);
+                    _handled = 0;
+                    continue;
+                }
+
+                _filesBusy -= _events[_handled++].Kind == UblkEventKind.File ? 1 : 0;
+            }
+        }
+        catch when (_filesBusy != 0)
+        {
+            // The ring tells no more. It is closed, which ends what it does at some time; the memory must last until then.
+            Abandoned.Add(_tags);
+            throw;
+        }
+        finally
+        {
+            foreach (UblkTag tag in _tags)
+            {
+                if (tag.IsInFile)
+                {
+                    tag.IsInFile = false;
+                    _device.LeaveInline(tag.Generation, BioResult.IoError);
+                }
+            }
+        }
+    }
+}
