@@ -13,6 +13,9 @@ internal sealed partial class UblkDeviceDouble
     {
         World = world;
         Info = info;
+        IsCopied = (info.Flags & (UblkFeatures.UserCopy | UblkFeatures.SupportZeroCopy | UblkFeatures.AutoBufReg)) == 0;
+        RegistersBuffers = info.Flags.HasFlag(UblkFeatures.AutoBufReg);
+        QueuesWithoutServer = info.Flags.HasFlag(UblkFeatures.UserRecovery) && !info.Flags.HasFlag(UblkFeatures.UserRecoveryFailIo);
         _queues = [.. Enumerable.Range(0, info.Queues).Select(queue => new UblkQueueDouble(this, queue))];
     }
 
@@ -67,10 +70,12 @@ internal sealed partial class UblkDeviceDouble
 
     internal bool IsReady => Array.TrueForAll(_queues, static queue => queue.IsReady);
 
-    internal bool IsCopied => (Info.Flags & (UblkFeatures.UserCopy | UblkFeatures.SupportZeroCopy | UblkFeatures.AutoBufReg)) == 0;
+    internal bool IsCopied { get; }
 
-    internal bool QueuesWithoutServer =>
-        Info.Flags.HasFlag(UblkFeatures.UserRecovery) && !Info.Flags.HasFlag(UblkFeatures.UserRecoveryFailIo);
+    internal bool RegistersBuffers { get; }
+
+    /// <summary>Whether requests wait where there is no server.</summary>
+    internal bool QueuesWithoutServer { get; }
 
     internal IReadOnlyList<UblkQueueDouble> Queues => _queues;
 

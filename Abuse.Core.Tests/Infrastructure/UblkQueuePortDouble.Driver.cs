@@ -92,7 +92,7 @@ internal sealed partial class UblkQueuePortDouble
             {
                 request.Data.AsSpan(request.Advanced).CopyTo(_world.Buffers[tag.Address].Memory.Span);
             }
-            else if (_device.Info.Flags.HasFlag(UblkFeatures.AutoBufReg) && request.HasData)
+            else if (_device.RegistersBuffers && request.HasData)
             {
                 tag.IsRegistered = _world.RegistrationFails?.Invoke(request) != true;
                 flags |= tag.IsRegistered ? 0 : UblkAbi.IoNeedRegBuf;
@@ -187,7 +187,7 @@ internal sealed partial class UblkQueuePortDouble
         }
 
         if (tag.State != UblkTagDoubleState.Served || tag.Request!.Op != op || tag.Request.Length < length
-            || !_device.Info.Flags.HasFlag(UblkFeatures.UserCopy))
+            || _device.IsCopied)
         {
             _world.Fault($"user copy of {length} bytes for {op} of tag {index}, which is {tag.State} with {tag.Request}");
             return null;

@@ -36,7 +36,7 @@ internal sealed class UblkAllocationTests
 
                 return 0;
             }),
-            rounds: 4000,
+            rounds: 1000,
             awaits: true);
         Assert.That(read.Data.SequenceEqual(served == "nothing" ? new byte[4096] : write.Data));
     }

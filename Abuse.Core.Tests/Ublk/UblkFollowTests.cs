@@ -50,7 +50,7 @@ internal sealed class UblkFollowTests
         await Soon.Until(() => rig.Process.Ids().Count == 1 && rig.Kernel.HasDisk, "the disk comes");
         Assert.That(rig.Disk.Id, Is.EqualTo(3));
         TestBytes.AssertSame(await rig.ReadAsync(0, 4096), TestBytes.Of(1, 4096));
-        Assert.That(rig.Disk.GetStatistics(), Has.Property("Reads").EqualTo(1).And.Property("Writes").EqualTo(1), "of both");
+        await Soon.Until(() => rig.Disk.GetStatistics() is { Reads: 1, Writes: 1 }, "the requests of both are counted");
     }
 
     [Test]
@@ -93,7 +93,7 @@ internal sealed class UblkFollowTests
         rig.Device.Control.SetStatus(Info(blockSize: 4096));
         await Soon.Until(() => rig.Process.Ids().Contains(5) && rig.Kernel is { HasDisk: true, Parameters.LogicalShift: 12 }, "blocks of 4096");
         Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
-        Assert.That(rig.Disk.Plan.Geometry.BlockSize, Is.EqualTo(4096));
+        await Soon.Until(() => rig.Disk.Plan.Geometry.BlockSize == 4096, "the plan is the new one");
         Assert.That(rig.Disk.Completion.IsCompleted, Is.False);
     }
 

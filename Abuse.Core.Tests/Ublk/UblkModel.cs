@@ -53,7 +53,7 @@ internal sealed class UblkModel : IAsyncDisposable
     {
         _server = new LazyServer(_store);
         _rig = await UblkRig.StartAsync(AbuseDevice.Create(_server, new AbuseDeviceOptions { MaxQueue = 1 + _random.Next(8) }), Options, _world);
-        for (int step = 0; step < 60; step++)
+        for (int step = 0; step < 250; step++)
         {
             await StepAsync(_random.Next(40));
         }
@@ -88,9 +88,7 @@ internal sealed class UblkModel : IAsyncDisposable
                 _rig.Device.Queue.FailAll(BioResult.DeviceFailure);
                 break;
             case 35:
-                MayFail("reset");
-                _rig.Device.Control.Reset();
-                _rig.Device.Control.SetStatus(new AbuseInfo { Size = Blocks * BlockSize, BlockSize = 512, MaxQueue = 8 });
+                await ResetAsync();
                 break;
             case 36 when _recovery != UblkRecovery.None:
                 await DieAsync();
@@ -129,6 +127,17 @@ internal sealed class UblkModel : IAsyncDisposable
         {
             flight.MayFail = true;
         }
+    }
+
+    /// <summary>Waits until it is shown: a disk that shows no size can't be recovered.</summary>
+    private async Task ResetAsync()
+    {
+        MayFail("reset");
+        UblkDeviceDouble kernel = _rig.Kernel;
+        int dropped = kernel.CachesDropped;
+        _rig.Device.Control.Reset();
+        _rig.Device.Control.SetStatus(new AbuseInfo { Size = Blocks * BlockSize, BlockSize = 512, MaxQueue = 8 });
+        await Soon.Until(() => kernel.CachesDropped > dropped && kernel.Sectors == Blocks * BlockSize / 512, "the reset is shown");
     }
 
     private async Task DieAsync()

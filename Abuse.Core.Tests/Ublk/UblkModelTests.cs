@@ -19,14 +19,15 @@ internal sealed class UblkModelTests
         int deaths = 0;
         for (int life = 0; life < Lives; life++)
         {
-            await using var model = new UblkModel(seed + life);
+            var model = new UblkModel(seed + life);
             try
             {
                 await model.LiveAsync();
+                await model.DisposeAsync();
             }
             catch (Exception exception)
             {
-                throw new ModelMismatchException($"Life {life} of seed {seed}: {exception.Message}{Environment.NewLine}{model.Story}");
+                throw new ModelMismatchException($"Life {life} of seed {seed}: {exception}{Environment.NewLine}{model.Story}");
             }
 
             requests += model.Requests;
@@ -34,7 +35,7 @@ internal sealed class UblkModelTests
         }
 
         TestContext.Out.WriteLine($"{requests} requests in {Lives} lives, {deaths} deaths of servers");
-        Assert.That(requests, Is.GreaterThan(Lives * 100), "lives in which nothing happens test nothing");
+        Assert.That(requests, Is.GreaterThan(Lives * 50), "lives in which nothing happens test nothing");
         Assert.That(deaths, Is.GreaterThan(Lives / 4));
     }
 }

@@ -39,7 +39,7 @@ internal sealed class UblkStartTests
         await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)));
         int calls = 0;
         rig.World.PortFails = given => given == call && Interlocked.Increment(ref calls) == which
-            ? isNamed ? UblkErrors.ForRing(12) : new InvalidOperationException("A bug.")
+            ? isNamed ? UblkErrors.ForRing(12) : call == "OpenQueue" ? new System.ComponentModel.Win32Exception(24) : new InvalidOperationException("A bug.")
             : null;
         if (which == 3 && call is "Open" or "OpenQueue")
         {
@@ -65,7 +65,7 @@ internal sealed class UblkStartTests
         }
 
         UblkException failure = await FailAsync(rig, Hasty());
-        Assert.That(failure.Failure, Is.EqualTo(isNamed ? UblkFailure.NoResources : UblkFailure.Unexpected));
+        Assert.That(failure.Failure, Is.EqualTo(isNamed || call == "OpenQueue" ? UblkFailure.NoResources : UblkFailure.Unexpected));
         rig.World.PortFails = null;
         await rig.AssertCleanAsync();
     }

@@ -52,6 +52,12 @@ internal sealed partial class UblkQueue
             isFlush ? 0 : (long)request.Sectors << UblkAbi.SectorShift,
             (flags & UblkAbi.IoFua) != 0 && op is BioOp.Write or BioOp.WriteZeroes);
         _statistics.InFlight++;
+        if (KernelCopies && op == BioOp.Write)
+        {
+            // The kernel has copied already, whatever becomes of the request.
+            tag.Buffer!.Used = Math.Max(tag.Buffer.Used, (int)Math.Min(tag.Length, _plan.MaxRequestSize));
+        }
+
         if (Volatile.Read(ref _failing))
         {
             Finish(tag, BioResult.Offline);

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Globalization;
 using Abuse.Core.Interop;
 
@@ -135,7 +136,7 @@ internal sealed partial class UblkSession
 
         string name = string.Create(CultureInfo.InvariantCulture, $"ublk{Id}");
         _queues = [.. Enumerable.Range(0, Plan.Queues)
-            .Select(index => new UblkQueue(_device.Queue, Plan, index, character.OpenQueue(Plan, index), name))];
+            .Select(index => new UblkQueue(_device.Queue, Plan, index, OpenQueue(character, index), name))];
         foreach (UblkQueue queue in _queues)
         {
             queue.Start();
@@ -150,6 +151,18 @@ internal sealed partial class UblkSession
         {
             throw new UblkException(UblkFailure.TimedOut,
                 $"The queues of ublk{Id} did not begin within {_options.ControlTimeout}: the machine is overloaded, or the kernel is stuck.");
+        }
+    }
+
+    private UblkQueuePort OpenQueue(UblkCharacterDevice character, int index)
+    {
+        try
+        {
+            return character.OpenQueue(Plan, index);
+        }
+        catch (Win32Exception exception)
+        {
+            throw UblkErrors.ForRing(exception.NativeErrorCode);
         }
     }
 
