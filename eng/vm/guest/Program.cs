@@ -1,4 +1,10 @@
+using Abuse.Core;
 using Abuse.Core.Guest;
+
+if (args.Contains(ServeVerb.Flusher))
+{
+    UblkProcess.BecomeIOFlusher();
+}
 
 // What runs in the guest, as root: the cases, and the servers that cases kill.
 return args switch

@@ -9,10 +9,12 @@ namespace Abuse.Core.Guest;
 /// </summary>
 /// <remarks>
 /// -q QUEUES, -d DEPTH, -b copy|user|zero, -r none|queue|reissue|fail, --block BYTES, --max-request BYTES, --id N, --recover ID,
-/// --identity TEXT, --volatile, --no-scan, --slow MILLISECONDS (each bio waits as long).
+/// --identity TEXT, --volatile, --no-scan, --slow MILLISECONDS (each bio waits as long), --io-flusher (the process becomes one before all else).
 /// </remarks>
 internal static class ServeVerb
 {
+    internal const string Flusher = "--io-flusher";
+
     internal static async Task<int> RunAsync(string[] arguments)
     {
         var words = new Queue<string>(arguments);
@@ -31,6 +33,7 @@ internal static class ServeVerb
                 case "--slow": slow = Number(words); break;
                 case "--recover": recover = Number(words); break;
                 case "--commands": commands = true; break;
+                case Flusher: break;
                 default: options = Parse(options, word, words); break;
             }
         }
