@@ -33,8 +33,10 @@ public sealed partial class ToStringTests
     }
 
     [Test]
-    public void Every_public_type_says_what_it_is_and_no_type_of_the_runtimes()
+    public async Task Every_public_type_says_what_it_is_and_no_type_of_the_runtimes()
     {
+        await using UblkRig rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        var made = new UblkDeviceInfo(new UblkDevInfo { Queues = 1, QueueDepth = 4, Id = 3 }, default, isServed: false);
         using BioServer server = _device.Control.Serve(new NullTarget(512));
         using BioAttachment attachment = _device.Attach(new MemoryTarget(1 << 20));
         using var module = new AbuseModule();
@@ -56,6 +58,8 @@ public sealed partial class ToStringTests
             (new MemoryTarget(1 << 20), "MemoryTarget, 1 MiB"), (new NullTarget(1 << 20), "NullTarget, 1 MiB"), (onFile, "FileTarget, 4 KiB"),
             (new ScriptedTarget { Shape = static () => null }, "ScriptedTarget"), (new FileTargetOptions(), "Concurrency = 32"),
             (memory, "1 regions, 100 bytes"), (new AbuseInfo(), ""), (new AbuseTransferHeader(), ""), (new AbuseVector(), ""),
+            (rig.Disk, "/dev/ublkb0: ublk0: 1 MiB"), (rig.Disk.Plan, "ublk0: 1 MiB"), (rig.Disk.GetStatistics(), "0 errors"), (made, "/dev/ublkb3: Dead"),
+            (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
             (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
         ];
         foreach ((object value, string part) in all)
@@ -65,7 +69,7 @@ public sealed partial class ToStringTests
             Assert.That(text, Is.Not.Empty.And.Not.Match(TypeName()), value.GetType().Name);
         }
 
-        onFile.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        await onFile.DisposeAsync();
         Assert.That(onFile.ToString(), Does.EndWith("closed"));
         Assert.That(new BioSpans(new byte[7]).ToString(), Is.EqualTo("7 bytes in 1 pieces"));
         IEnumerable<Type> said = all.Select(static one => one.Value.GetType());

@@ -76,6 +76,19 @@ public sealed class EventSourceTests
             using BioAttachment attachment = device.Attach(target);
             Assert.That(await device.RereadPartitionsAsync(), Is.EqualTo(BioResult.Ok));
         }),
+        new("DiskNotChanged", EventLevel.Error, [0, "read-only flag of /dev/ublkb0 failed with errno 5"], static async (device, _) =>
+        {
+            await using UblkRig rig = await UblkRig.StartAsync(device);
+            int calls = 0;
+            rig.World.DiskCallFails = _ => ++calls == 1 ? 5 : null;
+            device.Control.SetStatus(RawRig.Info(flags: AbuseFlags.Reconnect | AbuseFlags.ReadOnly));
+            await Soon.Until(() => calls == 1, "the kernel was asked");
+        }),
+        new("OperationUnknown", EventLevel.Warning, ["ublk0/0", 77], static async (device, _) =>
+        {
+            await using UblkRig rig = await UblkRig.StartAsync(device);
+            Assert.That(await rig.Issue((UblkOp)77).Task.InTime(), Is.EqualTo(-95));
+        }),
     ];
 
     [Test]

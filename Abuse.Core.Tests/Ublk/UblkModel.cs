@@ -7,7 +7,7 @@ namespace Abuse.Core.Tests;
 /// have had it, and nothing else changes a byte; a request fails only where something was done that may fail it.
 /// </summary>
 /// <remarks>Ranges that are in flight don't overlap, so that the model needs no order: each block has one request at a time.</remarks>
-internal sealed class UblkModel : IAsyncDisposable
+internal sealed partial class UblkModel : IAsyncDisposable
 {
     private const int Blocks = 64;
     private const int BlockSize = 4096;
@@ -242,65 +242,5 @@ internal sealed class UblkModel : IAsyncDisposable
     private sealed record Flight(UblkRequest Request, int First, int Count)
     {
         internal bool MayFail { get; set; }
-    }
-
-    /// <summary>A target that does some bios at once, and others when it is told to.</summary>
-    private sealed class LazyServer(MemoryTarget store) : BlockTarget
-    {
-        private readonly List<Action> _held = [];
-
-        internal volatile bool IsLazy;
-        internal volatile bool IsDead;
-
-        public override BlockGeometry Geometry => store.Geometry;
-
-        public override BioResult Execute(in BioHead bio, BioSpans data) =>
-            IsDead ? BioResult.IoError : IsLazy || bio.Offset / BlockSize % 3 == 0 ? BioResult.Pending : store.Execute(bio, data);
-
-        public override ValueTask<BioResult> ExecuteAsync(BioHead bio, Memory<byte> data, CancellationToken overtaken)
-        {
-            var done = new TaskCompletionSource<BioResult>(TaskCreationOptions.RunContinuationsAsynchronously);
-            Action act = () => done.SetResult(IsDead || overtaken.IsCancellationRequested ? BioResult.IoError : store.Execute(bio, new BioSpans(data.Span)));
-            lock (_held)
-            {
-                if (IsLazy)
-                {
-                    _held.Add(act);
-                    return new ValueTask<BioResult>(done.Task);
-                }
-            }
-
-            ThreadPool.QueueUserWorkItem(_ => act());
-            return new ValueTask<BioResult>(done.Task);
-        }
-
-        internal void Answer(Random random)
-        {
-            Action? act = null;
-            lock (_held)
-            {
-                if (_held.Count != 0)
-                {
-                    int which = random.Next(_held.Count);
-                    act = _held[which];
-                    _held.RemoveAt(which);
-                }
-            }
-
-            act?.Invoke();
-        }
-
-        internal void AnswerAll()
-        {
-            IsLazy = false;
-            Action[] all;
-            lock (_held)
-            {
-                all = [.. _held];
-                _held.Clear();
-            }
-
-            Array.ForEach(all, static act => act());
-        }
     }
 }

@@ -149,4 +149,29 @@ internal static class FileSpace
             ? string.Create(CultureInfo.InvariantCulture, $"block device {major}:{minor}")
             : string.Create(CultureInfo.InvariantCulture, $"file {inode} of device {major}:{minor}");
     }
+
+    /// <summary>
+    /// Has a ring do I/O on a file of tmpfs at once. A ring hands reads of a file system that can't say "not now" to a thread of the kernel,
+    /// as for a network's; this one never has to wait, unless for swap. O_NONBLOCK, which means nothing else for a regular file, tells the
+    /// ring so.
+    /// </summary>
+    internal static void LetRingsReadAtOnce(SafeFileHandle file)
+    {
+        const long Tmpfs = 0x0102_1994;
+        const int GetFlags = 3;
+        const int SetFlags = 4;
+        const int NonBlocking = 0x800;
+        Span<byte> status = stackalloc byte[256];
+        if (!IsAvailable || NativeFile.FileSystem(file, status) != 0 || MemoryMarshal.Read<long>(status) != Tmpfs)
+        {
+            return;
+        }
+
+        int flags = NativeFile.Control(file, GetFlags, 0);
+        if (flags >= 0)
+        {
+            // Where it is refused the ring does it as it did.
+            _ = NativeFile.Control(file, SetFlags, flags | NonBlocking);
+        }
+    }
 }

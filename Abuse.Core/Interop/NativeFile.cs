@@ -25,4 +25,14 @@ internal static partial class NativeFile
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     internal static partial int Status(SafeFileHandle file, string path, int flags, uint mask, Span<byte> status);
+
+    /// <summary>fstatfs(2): the file system that a file is on; its kind is the first long of 120 bytes. 0, or -1 and an errno.</summary>
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int FileSystem(SafeFileHandle file, Span<byte> status);
+
+    /// <summary>fcntl(2) with an int. Its result, or -1 and an errno.</summary>
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    internal static partial int Control(SafeFileHandle file, int command, nint argument);
 }

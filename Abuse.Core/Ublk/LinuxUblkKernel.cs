@@ -109,6 +109,11 @@ internal sealed class LinuxUblkKernel : UblkKernel
     internal override IReadOnlyList<int> Ids()
     {
         const string Prefix = "ublkc";
+        if (!IsPresent)
+        {
+            throw UblkErrors.ForControl(LinuxCall.ENOENT);
+        }
+
         return !Directory.Exists(Characters) ? [] : [.. Directory.GetFileSystemEntries(Characters)
             .Select(Path.GetFileName)
             .Where(static name => name!.StartsWith(Prefix, StringComparison.Ordinal))

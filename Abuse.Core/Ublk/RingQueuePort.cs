@@ -95,7 +95,11 @@ internal sealed class RingQueuePort : UblkQueuePort
 
     internal override int CopyToRequest(int tag, ReadOnlySpan<byte> data) => FileAt.Write(_device, data, UblkAbi.BufferPosition(_queue, tag));
 
-    internal override int UseFile(SafeFileHandle file) => _ring!.UpdateFile(FilePlace, Descriptor(file));
+    internal override int UseFile(SafeFileHandle file)
+    {
+        FileSpace.LetRingsReadAtOnce(file);
+        return _ring!.UpdateFile(FilePlace, Descriptor(file));
+    }
 
     internal override void StartFileIO(int tag, bool write, long offset, int length, nint address, int skip)
     {

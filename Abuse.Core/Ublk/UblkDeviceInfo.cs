@@ -49,8 +49,11 @@ public sealed record UblkDeviceInfo
     /// <summary>Whether some process has it.</summary>
     public bool IsServed { get; }
 
-    /// <summary>Whether it has lost its server and waits for another.</summary>
-    public bool AwaitsRecovery => !IsServed && Flags.HasFlag(UblkFeatures.UserRecovery) && State is UblkState.Quiesced or UblkState.FailIo;
+    /// <summary>
+    /// Whether it was started, has lost its server, and can have another: also in the moment in which the kernel still calls it
+    /// <see cref="UblkState.Live"/>.
+    /// </summary>
+    public bool AwaitsRecovery => !IsServed && Flags.HasFlag(UblkFeatures.UserRecovery) && State != UblkState.Dead;
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

@@ -121,9 +121,13 @@ public sealed partial record UblkPlan
         return parameters;
     }
 
-    /// <summary>Whether a started disk can show such a device: blocks and features are fixed, size and read-only are not.</summary>
+    /// <summary>
+    /// Whether a started disk can show such a device: blocks are fixed and so are the features, of which a device may offer more than the
+    /// disk makes use of; size and read-only are not.
+    /// </summary>
     internal bool HasShapeOf(BlockGeometry geometry) =>
-        geometry.BlockSize == Geometry.BlockSize && geometry.IsRotational == Geometry.IsRotational && geometry.Features == Geometry.Features;
+        geometry.BlockSize == Geometry.BlockSize && geometry.IsRotational == Geometry.IsRotational
+        && (Geometry.Features & ~geometry.Features) == 0;
 
     private uint Attributes()
     {

@@ -15,7 +15,7 @@ static int Usage()
 {
     Console.Error.WriteLine("""
         guest list                          the cases
-        guest run smoke|full [FILTER]       runs those whose name contains the filter
+        guest run smoke|full [FILTER]       runs those whose name contains the filter, or one of several with commas between
         guest serve null|memory|file ...    serves one disk until it is told to stop; see ServeVerb
         guest reap                          deletes every ublk device
         """);

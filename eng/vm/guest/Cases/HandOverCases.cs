@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Abuse.Core.Guest;
 
 /// <summary>One server leaves the disk to the next in good order.</summary>
@@ -42,8 +44,11 @@ internal static class HandOverCases
         for (int round = 0; round < 2; round++)
         {
             await scene.PauseAsync(1);
+            long start = Stopwatch.GetTimestamp();
             await server.DetachAsync(scene.Token);
+            double detached = Stopwatch.GetElapsedTime(start).TotalSeconds;
             server = await scene.ServeAsync([.. how, "--recover", $"{server.Id}"]);
+            Scene.Say($"left after {detached:0.0} s, taken over after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s");
         }
 
         Check.That(!fio.HasExited, $"fio ended before the hand-over: {fio.Tail()}");

@@ -71,7 +71,9 @@ internal static class RefusalCases
         string file = scene.NewFile(Size);
         Server server = await scene.ServeAsync("file", file);
         await server.KillAsync(scene.Token);
-        await using AbuseDevice device = AbuseDevice.Create(FileTarget.Open(file));
+
+        // Shared: the kernel lets go of a killed server's files a little after its end.
+        await using AbuseDevice device = AbuseDevice.Create(FileTarget.Open(file, new FileTargetOptions { Share = FileShare.ReadWrite }));
         await Check.RefusedAsync(() => UblkDisk.RecoverAsync(server.Id, device), "recovery without recovery",
             UblkFailure.NotRecoverable, UblkFailure.NoSuchDevice);
         await UblkControl.ReapAsync();

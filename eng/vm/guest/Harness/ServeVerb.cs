@@ -47,6 +47,10 @@ internal static class ServeVerb
             target = new SlowTarget(target, TimeSpan.FromMilliseconds(slow));
         }
 
+        // Before the disk is there: who sees it may send a signal at once.
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, told));
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, told));
         await using AbuseDevice device = AbuseDevice.Create(target);
         try
         {
@@ -54,7 +58,7 @@ internal static class ServeVerb
                 ? await UblkDisk.RecoverAsync(id, device, options)
                 : await UblkDisk.StartAsync(device, options);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ready {disk.Id} {disk.Plan}"));
-            await ServeAsync(disk, commands);
+            await ServeAsync(disk, told, commands);
             return 0;
         }
         catch (UblkException failure)
@@ -64,11 +68,8 @@ internal static class ServeVerb
         }
     }
 
-    private static async Task ServeAsync(UblkDisk disk, bool commands)
+    private static async Task ServeAsync(UblkDisk disk, TaskCompletionSource<string> told, bool commands)
     {
-        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, told));
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, told));
         if (commands)
         {
             _ = Task.Run(async () => told.TrySetResult(await Console.In.ReadLineAsync() ?? "stop"));

@@ -16,9 +16,9 @@ internal static class Supervisor
             return 64;
         }
 
-        string filter = arguments.ElementAtOrDefault(1) ?? "";
+        string[] filters = (arguments.ElementAtOrDefault(1) ?? "").Split(',');
         var names = new Queue<string>(Catalogue.All
-            .Where(one => (one.Smoke || level == "full") && one.Name.Contains(filter, StringComparison.Ordinal))
+            .Where(one => (one.Smoke || level == "full") && Array.Exists(filters, filter => one.Name.Contains(filter, StringComparison.Ordinal)))
             .Select(static one => one.Name));
         long start = Stopwatch.GetTimestamp();
         int failed = 0;
