@@ -29,12 +29,12 @@ internal sealed class UblkEndTests
     [Test]
     public async Task Disposing_with_a_server_that_never_answers_is_bounded_and_fails_the_request()
     {
-        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new BlockGeometry(1 << 20)), Hasty);
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new BlockGeometry(1 << 20)), Hasty with { ControlTimeout = TimeSpan.FromSeconds(20) });
         using var server = new ManualServer(rig.Device);
         UblkRequest lent = rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096));
         BioRequest held = await server.Next();
         UblkRequest queued = rig.Issue(UblkOp.Read, 8);
-        await rig.Disk.DisposeAsync().InTime();
+        await rig.Disk.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
 
         Assert.That(await lent.Task.InTime(), Is.Negative);
         Assert.That(await queued.Task.InTime(), Is.Negative);

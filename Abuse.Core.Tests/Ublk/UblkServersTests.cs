@@ -139,6 +139,28 @@ internal sealed class UblkServersTests
     }
 
     [Test]
+    public async Task A_completion_that_comes_while_another_is_being_committed_is_seen_before_the_queue_sleeps()
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new BlockGeometry(Size)));
+        using var server = new ManualServer(rig.Device);
+        UblkRequest[] requests = [rig.Issue(UblkOp.Read), rig.Issue(UblkOp.Read, 8)];
+        BioRequest[] held = await server.Next(2);
+        int commits = 0;
+        rig.World.PortFails = call =>
+        {
+            // The queue is awake and has taken what was complete: nobody wakes it for this one.
+            if (call == "Commit" && ++commits == 1)
+            {
+                Soon.OnThread(() => held[1].Complete(BioResult.Ok)).Wait();
+            }
+
+            return null;
+        };
+        held[0].Complete(BioResult.Ok);
+        Assert.That(await Task.WhenAll(requests.Select(static request => request.Task)).InTime(), Is.All.EqualTo(4096));
+    }
+
+    [Test]
     public async Task A_completion_that_races_with_the_queue_s_sleep_is_never_missed()
     {
         var answers = new System.Collections.Concurrent.BlockingCollection<TaskCompletionSource<BioResult>>();
