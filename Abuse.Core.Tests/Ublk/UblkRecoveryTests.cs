@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests;
@@ -99,6 +100,26 @@ internal sealed class UblkRecoveryTests
         }
 
         Assert.That(await late.Task.InTime(), Is.EqualTo(recovery == UblkRecovery.Fail ? -5 : 4096));
+    }
+
+    [Test]
+    public async Task Detaching_ends_when_the_kernel_has_seen_it_so_that_the_next_server_can_come_at_once()
+    {
+        await using var rig = await UblkRig.StartAsync(
+            AbuseDevice.Create(new MemoryTarget(1 << 20)), UblkRig.Options() with { Recovery = UblkRecovery.Queue, Identity = "one" });
+        int asked = 0;
+        rig.World.Alters = (command, answer) =>
+        {
+            if (command == UblkCommand.GetDevInfo && ++asked <= 3)
+            {
+                UblkDevInfo info = MemoryMarshal.Read<UblkDevInfo>(answer);
+                info.State = (ushort)UblkState.Live;
+                MemoryMarshal.Write(answer, info);
+            }
+        };
+        await rig.Disk.DetachAsync().InTime();
+        Assert.That(asked, Is.EqualTo(4));
+        await rig.RecoverAsync(rig.Device, UblkRig.Options() with { Identity = "one" });
     }
 
     [Test]

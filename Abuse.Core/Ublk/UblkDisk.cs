@@ -160,7 +160,11 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// Leaves the disk to a server to come, which takes it over by <see cref="RecoverAsync(int, AbuseDevice, UblkOptions?, CancellationToken)"/>:
     /// what is in flight ends, and new requests wait in the kernel. Not one fails.
     /// </summary>
-    /// <exception cref="UblkException">The disk was not made to be recovered, or the kernel can't; it is still served.</exception>
+    /// <exception cref="UblkException">
+    /// The disk was not made to be recovered, or the kernel can't: it is served as before. Or a queue had no free tag in time
+    /// (<see cref="UblkFailure.Busy"/>): what is in flight is still served, but the kernel holds new requests back until the next try, or
+    /// the end of this server and a recovery.
+    /// </exception>
     public async Task DetachAsync()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);

@@ -30,7 +30,7 @@ internal sealed partial class UblkSession
         await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false) != -Interop.LinuxCall.EBUSY;
 
     /// <summary>Gives the device up in good order and leaves it to the next server: what is in flight ends first, new requests wait in the kernel.</summary>
-    /// <exception cref="UblkException">The kernel can't; the disk is still served.</exception>
+    /// <exception cref="UblkException">The kernel can't, or gave up waiting for a free tag: what it has given is still served.</exception>
     internal async Task DetachAsync()
     {
         // The kernel waits for an idle tag in each queue, and has to say that there was none before we no longer wait for it.
@@ -44,6 +44,20 @@ internal sealed partial class UblkSession
         Task ended = EndsWithinAsync(_options.DrainTimeout + _options.ControlTimeout);
         await DrainAsync(ended, ended).ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
+
+        // The kernel closes a ring's files a moment after the ring, and until then it calls the disk served.
+        if (await RetryWhileBusyAsync(IsServedAsync, null, CancellationToken.None).ConfigureAwait(false) != 0)
+        {
+            throw new UblkException(UblkFailure.TimedOut,
+                $"ublk{Id} was let go of, but after {_options.ControlTimeout} the kernel still calls it served: another process refers to /dev/ublkc{Id}. The next server can take it over when that ends.");
+        }
+    }
+
+    /// <summary>0 once the kernel has seen that nobody serves the disk, else EBUSY.</summary>
+    private async Task<int> IsServedAsync()
+    {
+        UblkDevInfo info = await _control.RunAsync(UblkCommand.GetDevInfo, Id, default(UblkDevInfo)).ConfigureAwait(false);
+        return (UblkState)info.State == UblkState.Live ? -Interop.LinuxCall.EBUSY : 0;
     }
 
     /// <summary>Changes the size that the kernel shows.</summary>
