@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Abuse.Core.Tests;
 
 /// <summary>
-/// A front end as ublk will be: a fixed number of tags, each with a buffer that the transport owns and lends to servers, one thread that
+/// A front end of the shape that ublk's queues have: a fixed number of tags, each with a buffer that the transport owns and lends to servers, one thread that
 /// fetches requests from a pretended kernel and commits results, and a spare buffer in the place of one that an overtaken server still
 /// sees (B6).
 /// </summary>

@@ -124,7 +124,7 @@ internal sealed class IoUringTests
     public void A_wait_ends_at_its_deadline() => OnOneThread(() =>
     {
         using IoUring ring = IoUring.Create(4, 8, IoUringSetup.None);
-        Assert.That(ring.Enter(1, TimeSpan.FromMilliseconds(20)), Is.EqualTo(LinuxCall.ETIME));
+        Assert.That(ring.Enter(1, TimeSpan.FromMilliseconds(20)), Is.EqualTo(LinuxErrno.ETIME));
         Assert.That(ring.Take(new IoUringCompletion[1]), Is.Zero);
     });
 
@@ -173,7 +173,7 @@ internal sealed class IoUringTests
         var done = new IoUringCompletion[1];
         while (ring.Take(done) == 0)
         {
-            Assert.That(ring.Enter(1), Is.EqualTo(0).Or.EqualTo(LinuxCall.EINTR));
+            Assert.That(ring.Enter(1), Is.EqualTo(0).Or.EqualTo(LinuxErrno.EINTR));
         }
 
         return done[0];

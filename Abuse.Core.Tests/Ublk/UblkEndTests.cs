@@ -97,6 +97,17 @@ internal sealed class UblkEndTests
     }
 
     [Test]
+    public async Task Trying_to_stop_stops_nothing_where_the_kernel_does_not_say_that_nobody_has_it_open()
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        rig.World.Refuses = static command => command == UblkCommand.TryStopDev ? 22 : null;
+        UblkException? refused = await Assert.ThrowsAsync<UblkException>(() => rig.Disk.TryStopAsync());
+        Assert.That(refused!.Errno, Is.EqualTo(22));
+        Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096), "it is served as before");
+        Assert.That(rig.Disk.Completion.IsCompleted, Is.False);
+    }
+
+    [Test]
     [Repeat(20)]
     public async Task A_disk_that_was_asked_to_stop_did_not_end_out_of_turn()
     {
@@ -121,6 +132,27 @@ internal sealed class UblkEndTests
         await rig.Disk.DisposeAsync().InTime();
         await other.InTime();
         await Assert.ThrowsAsync<UblkException>(() => rig.Disk.Completion, "what it said stays");
+    }
+
+    [Test]
+    public async Task Who_deletes_a_disk_has_what_he_wanted_where_its_server_removes_it_first()
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        bool isSecond = false;
+        bool removed = false;
+        rig.World.Alters = (command, _) =>
+        {
+            if (command == UblkCommand.StopDev && !isSecond)
+            {
+                isSecond = true;
+                removed = rig.World.WaitFor(() => !rig.World.Devices.ContainsKey(0), TimeSpan.FromSeconds(20));
+            }
+        };
+        Task other = UblkControl.DeleteAsync(UblkControl.Call(rig.World.NewProcess()), 0);
+        await Assert.ThrowsAsync<UblkException>(() => rig.Disk.Completion.InTime());
+        await rig.Disk.DisposeAsync().InTime();
+        await other.InTime();
+        Assert.That(removed, "before the other came to it");
     }
 
     [Test]

@@ -20,7 +20,7 @@ internal sealed class UblkPlanTests
         Assert.That(plan.Notes, Is.Empty);
         Assert.That(plan.Id, Is.Null);
         Assert.That((plan.Queues, plan.QueueDepth, plan.MaxRequestSize), Is.EqualTo((1, 128, 512 << 10)));
-        Assert.That((plan.Buffers, plan.Recovery, plan.ScanPartitions, plan.Batch), Is.EqualTo((UblkBuffers.Copy, UblkRecovery.None, true, false)));
+        Assert.That((plan.Buffers, plan.Recovery, plan.ScanPartitions), Is.EqualTo((UblkBuffers.Copy, UblkRecovery.None, true)));
         Assert.That(plan.Flags, Is.EqualTo(UblkFeatures.CmdIoctlEncode | UblkFeatures.UpdateSize));
         Assert.That((plan.CanResize, plan.CanDetach), Is.EqualTo((true, false)));
         Assert.That(plan.ToString(), Is.EqualTo("ublk: 64 MiB, 512 B blocks, 1 x 128 requests of 512 KiB, Copy, recovery None"));

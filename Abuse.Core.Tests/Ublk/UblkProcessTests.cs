@@ -30,7 +30,7 @@ internal sealed class UblkProcessTests
     public void A_program_that_is_not_there_can_t_be_started()
     {
         byte[] name = "x\0"u8.ToArray();
-        Assert.That(ProcessCall.Execute("/nowhere/x", name, []), Is.EqualTo(LinuxCall.ENOENT));
+        Assert.That(ProcessCall.Execute("/nowhere/x", name, []), Is.EqualTo(LinuxErrno.ENOENT));
     }
 
     [Test]
@@ -46,7 +46,7 @@ internal sealed class UblkProcessTests
         if (ProcessCall.GetIOFlusher(out int error) < 0)
         {
             Assert.That(exitCode, Is.Not.Zero);
-            Assert.That(error, Is.EqualTo(LinuxCall.EPERM).Or.EqualTo(LinuxCall.EINVAL));
+            Assert.That(error, Is.EqualTo(LinuxErrno.EPERM).Or.EqualTo(LinuxErrno.EINVAL));
             Assert.That(output, Does.Contain("Abuse.Core.UblkException: Asking whether this process is an I/O flusher").And.Contain("(prctl: E"));
             Assert.That(lines.Count(static line => line.StartsWith("start of", StringComparison.Ordinal)), Is.EqualTo(1), output);
             return;

@@ -63,14 +63,14 @@ internal static unsafe class FileAt
                 ? LinuxCall.WriteAt(number, (nint)(data + done), length - done, offset + done)
                 : LinuxCall.ReadAt(number, (nint)(data + done), length - done, offset + done);
             int error = count < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (error is not (0 or LinuxCall.EINTR))
+            if (error is not (0 or LinuxErrno.EINTR))
             {
                 return error;
             }
 
             if (count == 0)
             {
-                return LinuxCall.EINVAL;
+                return LinuxErrno.EINVAL;
             }
 
             done += Math.Max(0, (int)count);

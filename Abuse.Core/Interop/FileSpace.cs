@@ -14,9 +14,6 @@ internal static class FileSpace
     /// <summary>Success.</summary>
     internal const int None = 0;
 
-    /// <summary>EINTR: a signal came first; nothing is wrong.</summary>
-    private const int Interrupted = 4;
-
     /// <summary>ENXIO of SEEK_DATA: no data from there on.</summary>
     private const int NoData = 6;
 
@@ -63,7 +60,7 @@ internal static class FileSpace
         while (NativeFile.SyncData(file) != 0)
         {
             int error = Marshal.GetLastPInvokeError();
-            if (error != Interrupted)
+            if (error != LinuxErrno.EINTR)
             {
                 throw new IOException(Marshal.GetPInvokeErrorMessage(error), error);
             }
@@ -119,7 +116,7 @@ internal static class FileSpace
         while (NativeFile.Allocate(file, mode, offset, length) != 0)
         {
             int error = Marshal.GetLastPInvokeError();
-            if (error != Interrupted)
+            if (error != LinuxErrno.EINTR)
             {
                 return error;
             }

@@ -92,7 +92,7 @@ internal sealed unsafe class IoUring : IDisposable
     /// <exception cref="Win32Exception">The kernel has no io_uring, or doesn't let this process have it, or has no memory.</exception>
     internal static IoUring Create(int entries, int completions, params ReadOnlySpan<IoUringSetup> choices)
     {
-        int error = LinuxCall.EINVAL;
+        int error = LinuxErrno.EINVAL;
         foreach (IoUringSetup choice in choices)
         {
             var parameters = new IoUringParameters { Flags = choice | IoUringSetup.CompletionSize, CompletionEntries = (uint)completions };
@@ -112,7 +112,7 @@ internal sealed unsafe class IoUring : IDisposable
             }
 
             error = Marshal.GetLastPInvokeError();
-            if (error != LinuxCall.EINVAL)
+            if (error != LinuxErrno.EINVAL)
             {
                 break;
             }

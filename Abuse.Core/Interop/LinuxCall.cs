@@ -8,17 +8,6 @@ namespace Abuse.Core.Interop;
 /// </summary>
 internal static unsafe partial class LinuxCall
 {
-    internal const int EPERM = 1;
-    internal const int ENOENT = 2;
-    internal const int EINTR = 4;
-    internal const int EAGAIN = 11;
-    internal const int ENOMEM = 12;
-    internal const int EBUSY = 16;
-    internal const int ENODEV = 19;
-    internal const int EINVAL = 22;
-    internal const int ENOSYS = 38;
-    internal const int ETIME = 62;
-
     internal const int ProtRead = 1;
     internal const int ProtWrite = 2;
     internal const int MapShared = 1;

@@ -50,7 +50,7 @@ internal sealed class LinuxUblkKernel : UblkKernel
         argument.Length = (ushort)buffer.Length;
         argument.Address = buffer.Length != 0 ? (ulong)pinned.Address : 0;
         int result = Submit(command, argument, control, timeout);
-        if (result == -LinuxCall.ETIME)
+        if (result == -LinuxErrno.ETIME)
         {
             Abandoned.Add(pinned);
         }
@@ -83,12 +83,12 @@ internal sealed class LinuxUblkKernel : UblkKernel
                     return completion[0].Result;
                 }
 
-                if (error == LinuxCall.ETIME)
+                if (error == LinuxErrno.ETIME)
                 {
-                    return -LinuxCall.ETIME;
+                    return -LinuxErrno.ETIME;
                 }
 
-                if (error is not (0 or LinuxCall.EINTR or LinuxCall.EAGAIN))
+                if (error is not (0 or LinuxErrno.EINTR or LinuxErrno.EAGAIN))
                 {
                     throw new Win32Exception(error);
                 }
@@ -111,7 +111,7 @@ internal sealed class LinuxUblkKernel : UblkKernel
         const string Prefix = "ublkc";
         if (!IsPresent)
         {
-            throw UblkErrors.ForControl(LinuxCall.ENOENT);
+            throw UblkErrors.ForControl(LinuxErrno.ENOENT);
         }
 
         return !Directory.Exists(Characters) ? [] : [.. Directory.GetFileSystemEntries(Characters)

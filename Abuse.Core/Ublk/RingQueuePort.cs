@@ -120,7 +120,7 @@ internal sealed class RingQueuePort : UblkQueuePort
     {
         Debug.Assert(events.Length >= _completions.Length, "all that are taken have room");
         int error = _ring!.Enter(wait ? 1u : 0u);
-        if (error is not (0 or LinuxCall.EINTR or LinuxCall.EAGAIN or LinuxCall.EBUSY))
+        if (error is not (0 or LinuxErrno.EINTR or LinuxErrno.EAGAIN or LinuxErrno.EBUSY))
         {
             throw new UblkException(UblkFailure.Unexpected, $"The kernel no longer takes what queue {_queue} hands over: io_uring_enter says errno {error}.", error);
         }

@@ -65,17 +65,7 @@ public static class UblkControl
     {
         ArgumentOutOfRangeException.ThrowIfNegative(id);
         await control.RunAsync(UblkCommand.StopDev, id).ConfigureAwait(false);
-        try
-        {
-            await control.RunAsync(UblkCommand.DelDev, id).ConfigureAwait(false);
-        }
-        catch (UblkException exception) when (exception.Failure == UblkFailure.TimedOut)
-        {
-            IReadOnlyList<string> holders = control.Kernel.Holders(id);
-            throw new UblkException(UblkFailure.Busy,
-                $"{UblkDisk.PathOf(id)} is stopped, but its id is not free before it is let go of: {(holders.Count == 0 ? "its server, or somebody whom this process can't see" : string.Join(", ", holders))}.",
-                exception.Errno, exception);
-        }
+        await control.RemoveAsync(id).ConfigureAwait(false);
     }
 
     internal static async Task<IReadOnlyList<UblkDeviceInfo>> ReapAsync(UblkControlCall control, bool recoverable)
@@ -93,6 +83,10 @@ public static class UblkControl
             {
                 await DeleteAsync(control, disk.Id).ConfigureAwait(false);
                 removed.Add(disk);
+            }
+            catch (UblkException exception) when (exception.Failure == UblkFailure.NoSuchDevice)
+            {
+                // Somebody was faster.
             }
             catch (UblkException exception)
             {
@@ -120,6 +114,6 @@ public static class UblkControl
     private static bool IsServed(UblkKernel kernel, in UblkDevInfo info)
     {
         using UblkCharacterDevice? character = kernel.Open((int)info.Id, out int error);
-        return character is null && error == Interop.LinuxCall.EBUSY;
+        return character is null && error == Interop.LinuxErrno.EBUSY;
     }
 }

@@ -50,11 +50,37 @@ internal sealed class UblkControlCall(UblkKernel kernel, TimeSpan timeout, TimeP
         try
         {
             int result = await answer.WaitAsync(timeout + Grace, time).ConfigureAwait(false);
-            return result != -LinuxCall.ETIME ? result : throw UblkErrors.TimedOut(command, id, timeout);
+            return result != -LinuxErrno.ETIME ? result : throw UblkErrors.TimedOut(command, id, timeout);
         }
         catch (TimeoutException)
         {
             throw UblkErrors.TimedOut(command, id, timeout);
+        }
+    }
+
+    /// <summary>
+    /// DEL_DEV, for a disk that is stopped; the kernel waits until nobody holds it. One that somebody else removed meanwhile, the server
+    /// that was told of the stop for one, is gone as was wanted.
+    /// </summary>
+    /// <param name="id">The disk.</param>
+    /// <param name="before">What went wrong before, and may be why.</param>
+    /// <exception cref="UblkException">Somebody holds it (<see cref="UblkFailure.Busy"/>, naming who), or the kernel failed.</exception>
+    internal async Task RemoveAsync(int id, UblkException? before = null)
+    {
+        try
+        {
+            await RunAsync(UblkCommand.DelDev, id).ConfigureAwait(false);
+        }
+        catch (UblkException exception) when (exception.Failure == UblkFailure.NoSuchDevice)
+        {
+        }
+        catch (UblkException exception) when (exception.Failure == UblkFailure.TimedOut)
+        {
+            IReadOnlyList<string> holders = kernel.Holders(id);
+            string who = holders.Count == 0 ? "its server, or somebody whom this process can't see" : string.Join(", ", holders);
+            throw new UblkException(UblkFailure.Busy,
+                $"{UblkDisk.PathOf(id)} is stopped, but its id is not free before it is let go of: {who}. Unmount or close it; the kernel then removes it by itself.",
+                exception.Errno, before ?? exception);
         }
     }
 

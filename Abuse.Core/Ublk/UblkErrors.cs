@@ -1,4 +1,5 @@
 using System.Globalization;
+using static Abuse.Core.Interop.LinuxErrno;
 
 namespace Abuse.Core;
 
@@ -41,10 +42,10 @@ internal static partial class UblkErrors
     {
         (UblkFailure failure, string why) = errno switch
         {
-            Enoent or Enxio or Enodev => (UblkFailure.NotLoaded,
+            ENOENT or ENXIO or ENODEV => (UblkFailure.NotLoaded,
                 "the module ublk_drv is not loaded: run \"modprobe ublk_drv\"; a kernel without the module (CONFIG_BLK_DEV_UBLK) can't do it"),
-            Eperm or Eacces => (UblkFailure.NotPermitted, $"this process may not: {AsRoot}"),
-            Emfile or Enfile => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
+            EPERM or EACCES => (UblkFailure.NotPermitted, $"this process may not: {AsRoot}"),
+            EMFILE or ENFILE => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
             _ => (UblkFailure.Unexpected, Report),
         };
         return Make(failure, $"Opening {UblkAbi.ControlPath}", why, errno, "open");
@@ -55,11 +56,11 @@ internal static partial class UblkErrors
     {
         (UblkFailure failure, string why) = errno switch
         {
-            Ebusy => (UblkFailure.Busy, "another server has it open, and there can be only one"),
-            Enoent => (UblkFailure.NoSuchDevice, "there is no such file: the disk is gone, or nothing (udev, devtmpfs) makes its node here"),
-            Enxio or Enodev => (UblkFailure.NoSuchDevice, "the disk behind it is gone"),
-            Eperm or Eacces => (UblkFailure.NotPermitted, $"this process may not: {AsRoot}"),
-            Emfile or Enfile => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
+            EBUSY => (UblkFailure.Busy, "another server has it open, and there can be only one"),
+            ENOENT => (UblkFailure.NoSuchDevice, "there is no such file: the disk is gone, or nothing (udev, devtmpfs) makes its node here"),
+            ENXIO or ENODEV => (UblkFailure.NoSuchDevice, "the disk behind it is gone"),
+            EPERM or EACCES => (UblkFailure.NotPermitted, $"this process may not: {AsRoot}"),
+            EMFILE or ENFILE => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
             _ => (UblkFailure.Unexpected, Report),
         };
         return Make(failure, string.Create(CultureInfo.InvariantCulture, $"Opening /dev/ublkc{id}"), why, errno, "open");
@@ -70,13 +71,13 @@ internal static partial class UblkErrors
     {
         (UblkFailure failure, string why) = errno switch
         {
-            Enosys => (UblkFailure.NoIoUring,
+            ENOSYS => (UblkFailure.NoIoUring,
                 "the kernel was built without it, or a container's seccomp profile hides it: use a profile that allows io_uring_setup, io_uring_enter and io_uring_register"),
-            Eperm or Eacces => (UblkFailure.NoIoUring,
+            EPERM or EACCES => (UblkFailure.NoIoUring,
                 "it is disabled, by \"sysctl kernel.io_uring_disabled\" (0 allows it, 1 needs CAP_SYS_ADMIN) or by a container's seccomp profile: allow it there"),
-            Enomem => (UblkFailure.NoResources, "there is no memory for it: raise the limit on locked memory (ulimit -l), or ask for fewer queues or requests"),
-            Emfile or Enfile => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
-            Einval => (UblkFailure.TooOld, "the kernel does not take a ring of this kind: Linux 6.5 or later is needed"),
+            ENOMEM => (UblkFailure.NoResources, "there is no memory for it: raise the limit on locked memory (ulimit -l), or ask for fewer queues or requests"),
+            EMFILE or ENFILE => (UblkFailure.NoResources, "there are too many open files: raise the limit (ulimit -n)"),
+            EINVAL => (UblkFailure.TooOld, "the kernel does not take a ring of this kind: Linux 6.5 or later is needed"),
             _ => (UblkFailure.Unexpected, Report),
         };
         return Make(failure, "Setting up io_uring", why, errno, "io_uring");

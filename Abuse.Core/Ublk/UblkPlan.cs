@@ -53,9 +53,6 @@ public sealed partial record UblkPlan
     /// <summary>Whether the kernel looks for partitions when the disk starts.</summary>
     public bool ScanPartitions { get; internal init; }
 
-    /// <summary>Whether requests are fetched and answered many at a time.</summary>
-    public bool Batch { get; internal init; }
-
     /// <summary>The physical block in bytes.</summary>
     public int PhysicalBlockSize { get; internal init; }
 

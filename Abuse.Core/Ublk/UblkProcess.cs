@@ -118,9 +118,9 @@ public static class UblkProcess
     {
         (UblkFailure failure, string text) = error switch
         {
-            LinuxCall.EPERM => (UblkFailure.NotPermitted, string.Format(CultureInfo.InvariantCulture, NeedsRoot, $"{doing} is not permitted")),
-            LinuxCall.EINVAL => (UblkFailure.TooOld, $"{doing} is beyond this kernel: Linux 5.6 or later is needed."),
-            LinuxCall.ENOMEM or LinuxCall.EAGAIN => (UblkFailure.NoResources,
+            LinuxErrno.EPERM => (UblkFailure.NotPermitted, string.Format(CultureInfo.InvariantCulture, NeedsRoot, $"{doing} is not permitted")),
+            LinuxErrno.EINVAL => (UblkFailure.TooOld, $"{doing} is beyond this kernel: Linux 5.6 or later is needed."),
+            LinuxErrno.ENOMEM or LinuxErrno.EAGAIN => (UblkFailure.NoResources,
                 $"{doing} failed, since more would be locked than the process may: raise the limit on locked memory (ulimit -l unlimited), or give it CAP_IPC_LOCK."),
             _ => (UblkFailure.Unexpected, $"{doing} failed: report it."),
         };

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Abuse.Core.Interop;
 using Microsoft.Win32.SafeHandles;
 
 namespace Abuse.Core;
@@ -6,9 +7,6 @@ namespace Abuse.Core;
 /// <content>Reads and writes of a file target, which the ring does while the thread goes on.</content>
 internal sealed partial class UblkQueue
 {
-    private const int Interrupted = 4;
-    private const int TryAgain = 11;
-
     /// <summary>Memory that the kernel may still write to for file I/O of which nobody will hear.</summary>
     private static readonly ConcurrentBag<UblkTag[]> Abandoned = [];
 
@@ -18,7 +16,10 @@ internal sealed partial class UblkQueue
     /// <summary>How many tags have file I/O under way.</summary>
     private int _filesBusy;
 
-    /// <summary>Has the kernel do the file's I/O, on the request's own pages if it can, while this thread goes on.</summary>
+    /// <summary>
+    /// Has the kernel do the file's I/O, on the request's own pages if it can, while this thread goes on. A reset settles it at once; it
+    /// completes, with that result, when the kernel is done with the memory (B2).
+    /// </summary>
     /// <returns>False if it can't be done that way now, and nothing was done.</returns>
     private bool TryStartFile(UblkTag tag, FileTarget file, bool isRegistered)
     {
@@ -93,7 +94,7 @@ internal sealed partial class UblkQueue
             tag.Done += result;
         }
 
-        if (result is -TryAgain or -Interrupted || (result > 0 && tag.Done < tag.Length))
+        if (result is -LinuxErrno.EAGAIN or -LinuxErrno.EINTR || (result > 0 && tag.Done < tag.Length))
         {
             ContinueFile(tag);
             return;

@@ -5,8 +5,6 @@ namespace Abuse.Core;
 /// <content>What becomes of a request.</content>
 internal sealed partial class UblkQueue
 {
-    private const int NotSupported = 95;
-
     private UblkStatistics _statistics;
 
     /// <summary>What was done so far. From any thread; each number is right, but they are not of one instant.</summary>
@@ -41,7 +39,7 @@ internal sealed partial class UblkQueue
                 AbuseEventSource.Log.DiskAskedUnknown(_thread.Name, flags & UblkAbi.OpMask);
                 tag.Begin(BioOp.Flush, 0, 0, fua: false);
                 _statistics.InFlight++;
-                Commit(tag, -NotSupported);
+                Commit(tag, -LinuxErrno.EOPNOTSUPP);
                 return;
         }
 
@@ -133,7 +131,7 @@ internal sealed partial class UblkQueue
         return true;
     }
 
-    /// <summary>Commits a request's outcome.</summary>
+    /// <summary>Commits a request's outcome, once (B1).</summary>
     private void Finish(UblkTag tag, BioResult result)
     {
         if (result == BioResult.Ok && tag.Op == BioOp.Read && !KernelCopies && !tag.IsRegistered

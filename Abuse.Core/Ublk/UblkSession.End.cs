@@ -1,3 +1,5 @@
+using Abuse.Core.Interop;
+
 namespace Abuse.Core;
 
 /// <content>The ways in which serving ends.</content>
@@ -20,14 +22,24 @@ internal sealed partial class UblkSession
         // What a queue had that has failed nobody answers: a stop would wait for it until the character device is closed. The removal stops too.
         await LeaveStartAsync().ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
-        await RemoveAsync(failure).ConfigureAwait(false);
+
+        // What the stop failed with is nothing where the removal succeeds.
+        await _control.RemoveAsync(Id, failure).ConfigureAwait(false);
     }
 
     /// <summary>
     /// Asks the kernel to stop the device if nobody has it open; <see cref="StopAsync"/> follows. False if somebody has.
     /// </summary>
+    /// <exception cref="UblkException">The kernel doesn't say which; nothing was stopped.</exception>
     internal async Task<bool> TryStopAsync() =>
-        await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false) != -Interop.LinuxCall.EBUSY;
+        await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false) switch
+        {
+            -LinuxErrno.EBUSY => false,
+
+            // Somebody else stopped it.
+            >= 0 or -LinuxErrno.ENODEV => true,
+            int error => throw UblkErrors.For(UblkCommand.TryStopDev, -error, Id),
+        };
 
     /// <summary>Gives the device up in good order and leaves it to the next server: what is in flight ends first, new requests wait in the kernel.</summary>
     /// <exception cref="UblkException">The kernel can't, or gave up waiting for a free tag: what it has given is still served.</exception>
@@ -46,7 +58,7 @@ internal sealed partial class UblkSession
         await AbandonAsync().ConfigureAwait(false);
 
         // The kernel closes a ring's files a moment after the ring, and until then it calls the disk served.
-        if (await RetryWhileBusyAsync(IsServedAsync, null, CancellationToken.None).ConfigureAwait(false) != 0)
+        if (await RetryWhileBusyAsync(SeeLeftAsync, null, CancellationToken.None).ConfigureAwait(false) != 0)
         {
             throw new UblkException(UblkFailure.TimedOut,
                 $"ublk{Id} was let go of, but after {_options.ControlTimeout} the kernel still calls it served: another process refers to /dev/ublkc{Id}. The next server can take it over when that ends.");
@@ -54,10 +66,10 @@ internal sealed partial class UblkSession
     }
 
     /// <summary>0 once the kernel has seen that nobody serves the disk, else EBUSY.</summary>
-    private async Task<int> IsServedAsync()
+    private async Task<int> SeeLeftAsync()
     {
         UblkDevInfo info = await _control.RunAsync(UblkCommand.GetDevInfo, Id, default(UblkDevInfo)).ConfigureAwait(false);
-        return (UblkState)info.State == UblkState.Live ? -Interop.LinuxCall.EBUSY : 0;
+        return (UblkState)info.State == UblkState.Live ? -LinuxErrno.EBUSY : 0;
     }
 
     /// <summary>Changes the size that the kernel shows.</summary>
@@ -147,27 +159,6 @@ internal sealed partial class UblkSession
         }
 
         return true;
-    }
-
-    /// <param name="failure">What the stop failed with, which is nothing where the removal succeeds.</param>
-    private async Task RemoveAsync(UblkException? failure)
-    {
-        try
-        {
-            await _control.RunAsync(UblkCommand.DelDev, Id).ConfigureAwait(false);
-        }
-        catch (UblkException exception) when (exception.Failure == UblkFailure.NoSuchDevice)
-        {
-            // Somebody was faster; it is gone, and that is what was wanted.
-        }
-        catch (UblkException exception) when (exception.Failure == UblkFailure.TimedOut)
-        {
-            IReadOnlyList<string> holders = _control.Kernel.Holders(Id);
-            string who = holders.Count == 0 ? "somebody whom this process can't see" : string.Join(", ", holders);
-            throw new UblkException(UblkFailure.Busy,
-                $"{UblkDisk.PathOf(Id)} is stopped, but its id is not free before it is let go of: {who}. Unmount or close it; the kernel then removes it by itself.",
-                exception.Errno, failure ?? exception);
-        }
     }
 
     private static async Task<UblkException?> FailureOf(Task task)

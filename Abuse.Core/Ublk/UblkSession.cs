@@ -188,7 +188,7 @@ internal sealed partial class UblkSession
                 return 0;
             }
 
-            if (-result != LinuxCall.EBUSY || _control.Time.GetElapsedTime(start) > _options.ControlTimeout)
+            if (-result != LinuxErrno.EBUSY || _control.Time.GetElapsedTime(start) > _options.ControlTimeout)
             {
                 return command is { } named ? throw UblkErrors.For(named, -result, Id) : -result;
             }
