@@ -12,17 +12,17 @@ internal sealed partial class BioQueue
     /// An outcome, or <see cref="BioResult.Pending"/>: nothing happened (nothing is attached, its target would have to wait, or the queue
     /// is full), and <see cref="Enqueue"/> is the way.
     /// </returns>
-    internal BioResult ExecuteInline(in BioHead head, BioSpans data)
+    internal BioResult ExecuteInline(in BioHead head, in BioSpans data)
     {
         BlockTarget? target = Volatile.Read(ref _inlineTarget);
         return target is null ? BioResult.Pending : ExecuteInline(target, head, data);
     }
 
     /// <summary>The same by a target that the caller found attached.</summary>
-    internal BioResult ExecuteInline(BlockTarget target, in BioHead head, BioSpans data) =>
+    internal BioResult ExecuteInline(BlockTarget target, in BioHead head, in BioSpans data) =>
         DeviceTelemetry.IsListening ? ExecuteMeasured(target, head, data) : EnterAndExecute(target, head, data);
 
-    private BioResult ExecuteMeasured(BlockTarget target, in BioHead head, BioSpans data)
+    private BioResult ExecuteMeasured(BlockTarget target, in BioHead head, in BioSpans data)
     {
         long start = Time.GetTimestamp();
         BioResult result = EnterAndExecute(target, head, data);
@@ -34,7 +34,7 @@ internal sealed partial class BioQueue
         return result;
     }
 
-    private BioResult EnterAndExecute(BlockTarget target, in BioHead head, BioSpans data)
+    private BioResult EnterAndExecute(BlockTarget target, in BioHead head, in BioSpans data)
     {
         if (!TryEnterInline(head, out uint generation, out BioResult refusal))
         {

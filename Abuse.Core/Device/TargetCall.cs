@@ -11,7 +11,7 @@ internal static class TargetCall
         ?? throw new InvalidOperationException($"The Geometry of {target.GetType().Name} is null: a target says its size, blocks and features from the start.");
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A target may throw anything; the bio fails, the event source has the exception.")]
-    internal static BioResult Execute(BlockTarget target, in BioHead head, BioSpans data)
+    internal static BioResult Execute(BlockTarget target, in BioHead head, in BioSpans data)
     {
         try
         {

@@ -130,10 +130,15 @@ internal sealed unsafe class IoUring : IDisposable
             return ref Unsafe.NullRef<IoUringSubmission>();
         }
 
-        byte* entry = _submissions + ((_tail & _submissionMask) * (uint)_entrySize);
-        new Span<byte>(entry, _entrySize).Clear();
+        var entry = (IoUringSubmission*)(_submissions + ((_tail & _submissionMask) * (uint)_entrySize));
+        *entry = default;
+        if (_entrySize > sizeof(IoUringSubmission))
+        {
+            entry[1] = default;
+        }
+
         _tail++;
-        return ref Unsafe.AsRef<IoUringSubmission>(entry);
+        return ref *entry;
     }
 
     /// <summary>The whole command area of a wide entry: 80 bytes from byte 48 on.</summary>
@@ -167,26 +172,27 @@ internal sealed unsafe class IoUring : IDisposable
             return 0;
         }
 
-        int error = Marshal.GetLastPInvokeError();
+        int error = Marshal.GetLastSystemError();
 
         // Entries may have been taken before the wait failed: what the kernel took is what its head says.
         _submitted = Volatile.Read(ref *_submissionHead);
         return error;
     }
 
-    /// <summary>Takes completions, oldest first.</summary>
-    internal int Take(Span<IoUringCompletion> completions)
+    /// <summary>Takes the oldest completion that is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool TryTake(out IoUringCompletion completion)
     {
         uint head = *_completionHead;
-        uint ready = Volatile.Read(ref *_completionTail) - head;
-        int count = (int)Math.Min(ready, (uint)completions.Length);
-        for (int i = 0; i < count; i++)
+        if (Volatile.Read(ref *_completionTail) == head)
         {
-            completions[i] = _completions[(head + (uint)i) & _completionMask];
+            completion = default;
+            return false;
         }
 
-        Volatile.Write(ref *_completionHead, head + (uint)count);
-        return count;
+        completion = _completions[head & _completionMask];
+        Volatile.Write(ref *_completionHead, head + 1);
+        return true;
     }
 
     /// <summary>Enters by the thread's own table from now on, where the kernel has it (5.18).</summary>

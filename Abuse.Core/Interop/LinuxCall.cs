@@ -34,8 +34,9 @@ internal static unsafe partial class LinuxCall
         }
     }
 
+    /// <summary>Once for each request: its errno is fetched where it failed (<see cref="Marshal.GetLastSystemError"/>), and else not looked at.</summary>
     internal static int EnterRing(int ring, uint toSubmit, uint minComplete, uint flags, nint argument, nint size) =>
-        (int)Call(EnterNumber, ring, (nint)toSubmit, (nint)minComplete, (nint)flags, argument, size);
+        (int)CallOften(EnterNumber, ring, (nint)toSubmit, (nint)minComplete, (nint)flags, argument, size);
 
     internal static int RegisterRing(int ring, uint operation, nint argument, uint count) =>
         (int)Call(RegisterNumber, ring, (nint)operation, argument, (nint)count, 0, 0);
@@ -76,4 +77,8 @@ internal static unsafe partial class LinuxCall
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint Call(long number, nint a, nint b, nint c, nint d, nint e, nint f);
+
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint CallOften(long number, nint a, nint b, nint c, nint d, nint e, nint f);
 }

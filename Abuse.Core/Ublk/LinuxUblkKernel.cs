@@ -72,15 +72,14 @@ internal sealed class LinuxUblkKernel : UblkKernel
             entry.File = (int)control.DangerousGetHandle();
             entry.CommandOperation = (uint)command;
             MemoryMarshal.Write(ring.WidePayload(ref entry), argument);
-            Span<IoUringCompletion> completion = stackalloc IoUringCompletion[1];
             long start = TimeProvider.System.GetTimestamp();
             while (true)
             {
                 TimeSpan left = timeout - TimeProvider.System.GetElapsedTime(start);
                 int error = ring.Enter(1, left > TimeSpan.Zero ? left : TimeSpan.Zero);
-                if (ring.Take(completion) == 1)
+                if (ring.TryTake(out IoUringCompletion completion))
                 {
-                    return completion[0].Result;
+                    return completion.Result;
                 }
 
                 if (error == LinuxErrno.ETIME)

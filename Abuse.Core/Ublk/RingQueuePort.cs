@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Abuse.Core.Interop;
 using Microsoft.Win32.SafeHandles;
@@ -22,7 +21,6 @@ internal sealed class RingQueuePort : UblkQueuePort
     private readonly int _queue;
     private readonly WakeEvent _wake = new();
     private readonly PinnedBuffer _wakeCount = new(sizeof(long));
-    private readonly IoUringCompletion[] _completions = new IoUringCompletion[256];
     private IoUring? _ring;
     private MappedMemory? _descriptors;
 
@@ -118,19 +116,17 @@ internal sealed class RingQueuePort : UblkQueuePort
 
     internal override int Exchange(Span<UblkEvent> events, bool wait)
     {
-        Debug.Assert(events.Length >= _completions.Length, "all that are taken have room");
         int error = _ring!.Enter(wait ? 1u : 0u);
         if (error is not (0 or LinuxErrno.EINTR or LinuxErrno.EAGAIN or LinuxErrno.EBUSY))
         {
             throw new UblkException(UblkFailure.Unexpected, $"The kernel no longer takes what queue {_queue} hands over: io_uring_enter says errno {error}.", error);
         }
 
-        int count = _ring.Take(_completions);
-        for (int i = 0; i < count; i++)
+        int count = 0;
+        while (count < events.Length && _ring.TryTake(out IoUringCompletion completion))
         {
-            ref readonly IoUringCompletion completion = ref _completions[i];
             var kind = (UblkEventKind)(completion.UserData >> 32);
-            events[i] = new UblkEvent(kind, (int)(uint)completion.UserData, completion.Result);
+            events[count++] = new UblkEvent(kind, (int)(uint)completion.UserData, completion.Result);
             if (kind == UblkEventKind.Wake)
             {
                 ReadWake();

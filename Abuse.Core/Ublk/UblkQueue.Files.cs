@@ -33,7 +33,7 @@ internal sealed partial class UblkQueue
             _file = file.Handle;
         }
 
-        BioHead head = tag.Head;
+        ref readonly BioHead head = ref tag.Head;
         if (!_device.TryEnterInline(head, out uint generation, out BioResult refusal))
         {
             if (refusal == BioResult.Pending)

@@ -116,7 +116,7 @@ internal sealed partial class UblkQueue
     {
         PinnedBuffer buffer = tag.Buffer!;
         int used = Math.Min(buffer.Used, (int)tag.Length);
-        BioResult result = _device.ExecuteInline(target, tag.Head, new BioSpans(buffer.Memory.Span[..used]));
+        BioResult result = _device.ExecuteInline(target, tag.Head, used == 0 ? default : new BioSpans(buffer.Memory.Span[..used]));
         if (result == BioResult.Pending)
         {
             return false;

@@ -10,6 +10,7 @@ namespace Abuse.Core;
 internal sealed class UblkTag
 {
     private readonly UblkPart[] _parts;
+    private BioHead _head;
     private int _remaining;
     private int _failure;
 
@@ -33,15 +34,18 @@ internal sealed class UblkTag
 
     internal UblkTagState State { get; set; }
 
-    internal BioOp Op { get; private set; }
+    /// <summary>What is asked.</summary>
+    internal ref readonly BioHead Head => ref _head;
+
+    internal BioOp Op => _head.Op;
 
     /// <summary>Bytes from the start of the device.</summary>
-    internal long Offset { get; private set; }
+    internal long Offset => _head.Offset;
 
     /// <summary>Bytes.</summary>
-    internal long Length { get; private set; }
+    internal long Length => _head.Length;
 
-    internal bool Fua { get; private set; }
+    internal bool Fua => _head.Fua;
 
     internal bool HasData => Op is BioOp.Read or BioOp.Write;
 
@@ -63,17 +67,12 @@ internal sealed class UblkTag
     /// <summary>Link of the stack of completed tags.</summary>
     internal UblkTag? NextCompleted { get; set; }
 
-    internal BioHead Head => new() { Op = Op, Offset = Offset, Length = Length, Fua = Fua };
-
     internal BioResult Result => _failure != 0 ? (BioResult)_failure : BioResult.Ok;
 
     internal void Begin(BioOp op, long offset, long length, bool fua)
     {
         State = UblkTagState.Serving;
-        Op = op;
-        Offset = offset;
-        Length = length;
-        Fua = fua;
+        _head = new BioHead { Op = op, Offset = offset, Length = length, Fua = fua };
     }
 
     /// <summary>
