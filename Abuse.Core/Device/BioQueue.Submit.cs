@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 
 namespace Abuse.Core;
 
@@ -22,6 +23,7 @@ internal sealed partial class BioQueue
     internal BioResult ExecuteInline(BlockTarget target, in BioHead head, in BioSpans data) =>
         DeviceTelemetry.IsListening ? ExecuteMeasured(target, head, data) : EnterAndExecute(target, head, data);
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private BioResult ExecuteMeasured(BlockTarget target, in BioHead head, in BioSpans data)
     {
         long start = Time.GetTimestamp();

@@ -69,6 +69,7 @@ internal sealed class RingQueuePort : UblkQueuePort
 
     internal override void Commit(int tag, int result, nint address) => Command(UblkIoCommand.CommitAndFetchReq, tag, result, address);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Command(UblkIoCommand command, int tag, int result, nint address)
     {
         ref IoUringSubmission entry = ref Next(UblkEventKind.Tag, tag);
@@ -119,7 +120,7 @@ internal sealed class RingQueuePort : UblkQueuePort
         int error = _ring!.Enter(wait ? 1u : 0u);
         if (error is not (0 or LinuxErrno.EINTR or LinuxErrno.EAGAIN or LinuxErrno.EBUSY))
         {
-            throw new UblkException(UblkFailure.Unexpected, $"The kernel no longer takes what queue {_queue} hands over: io_uring_enter says errno {error}.", error);
+            throw UblkErrors.NothingTaken(_queue, error);
         }
 
         int count = 0;
@@ -155,12 +156,13 @@ internal sealed class RingQueuePort : UblkQueuePort
         entry.Length = sizeof(long);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ref IoUringSubmission Next(UblkEventKind kind, int tag)
     {
         ref IoUringSubmission entry = ref _ring!.Next();
         if (Unsafe.IsNullRef(ref entry))
         {
-            throw new UblkException(UblkFailure.Unexpected, $"Queue {_queue} has no room for the entry of tag {tag}, where each tag has room for one.");
+            throw UblkErrors.NoEntry(_queue, tag);
         }
 
         entry.UserData = ((ulong)kind << 32) | (uint)tag;

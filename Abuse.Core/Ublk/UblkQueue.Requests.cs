@@ -67,8 +67,7 @@ internal sealed partial class UblkQueue
             bool isRegistered = _plan.Buffers == UblkBuffers.ZeroCopy && (flags & UblkAbi.IoNeedRegBuf) == 0;
             if (tag.Length > _plan.MaxRequestSize)
             {
-                throw new UblkException(UblkFailure.Unexpected,
-                    $"The kernel asked for {tag.Length} bytes at once, where {_plan.MaxRequestSize} are the most that were agreed on.");
+                throw UblkErrors.TooLong(tag.Length, _plan.MaxRequestSize);
             }
 
             if (!tag.Fua && _device.AttachedTarget is FileTarget file && TryStartFile(tag, file, isRegistered))

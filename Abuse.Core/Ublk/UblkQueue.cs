@@ -204,13 +204,13 @@ internal sealed partial class UblkQueue
 
     private UblkTag TagOf(in UblkEvent happened) => (uint)happened.Tag < (uint)_tags.Length
         ? _tags[happened.Tag]
-        : throw new UblkException(UblkFailure.Unexpected, $"The kernel gave tag {happened.Tag} of {_tags.Length}.");
+        : throw UblkErrors.UnknownTag(happened.Tag, _tags.Length);
 
     private void OnTag(UblkTag tag, int result)
     {
         if (tag.State != UblkTagState.Offered)
         {
-            throw new UblkException(UblkFailure.Unexpected, $"The kernel gave tag {tag.Index}, which it had given before: {tag.State}.");
+            throw UblkErrors.TagGivenTwice(tag.Index, tag.State);
         }
 
         switch (result)
@@ -223,8 +223,7 @@ internal sealed partial class UblkQueue
                 _live--;
                 break;
             default:
-                throw new UblkException(UblkFailure.Unexpected,
-                    $"The kernel refused tag {tag.Index} with {(result < 0 ? $"errno {-result}" : $"the unknown answer {result}")}.", result < 0 ? -result : null);
+                throw UblkErrors.TagRefused(tag.Index, result);
         }
     }
 
