@@ -17,6 +17,7 @@ internal sealed partial class ArchitectureTests
         ["Device"] = ["Abi", "Bio", "Diagnostics"],
         ["Block"] = ["Abi", "Bio", "Device", "Diagnostics"],
         ["Targets"] = ["Abi", "Bio", "Interop", "Diagnostics"],
+        ["Simulation"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
         ["Ublk"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
     };
 

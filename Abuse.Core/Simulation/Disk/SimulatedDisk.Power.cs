@@ -1,0 +1,75 @@
+namespace Abuse.Core;
+
+/// <content>Power loss, and what it would leave.</content>
+public sealed partial class SimulatedDisk
+{
+    /// <summary>Whether the disk has power.</summary>
+    public bool IsOn => !IsOff;
+
+    /// <summary>
+    /// Takes the power away: the content becomes one that a power loss may leave, and bios fail with <see cref="BioResult.Offline"/> until
+    /// <see cref="RestorePower"/>.
+    /// </summary>
+    /// <param name="loss">What becomes of each unit that has more than its durable version.</param>
+    /// <exception cref="ObjectDisposedException">The disk is disposed.</exception>
+    /// <exception cref="InvalidOperationException">It has no power.</exception>
+    public void LosePower(PowerLoss loss)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_isOff)
+            {
+                throw new InvalidOperationException("The disk has no power already: RestorePower comes first.");
+            }
+
+            _isOff = true;
+            if (_unflushed is not null)
+            {
+                _unflushed.Revert(loss.Choose, _content);
+                _unflushed.FlushAll();
+            }
+        }
+    }
+
+    /// <summary>Gives the power back: all that is there is durable now. Nothing happens to a disk that has power.</summary>
+    /// <exception cref="ObjectDisposedException">The disk is disposed.</exception>
+    public void RestorePower()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _isOff = false;
+        }
+    }
+
+    /// <summary>
+    /// A disk of its own with what a power loss at this moment would leave of this one, which goes on. Pages are shared until one of the two
+    /// writes to them.
+    /// </summary>
+    /// <param name="loss">What becomes of each unit that has more than its durable version.</param>
+    /// <returns>A disk of the same profile, with power; all of it is durable.</returns>
+    /// <exception cref="ObjectDisposedException">The disk is disposed.</exception>
+    public SimulatedDisk CrashClone(PowerLoss loss) => CrashClone(loss.Choose);
+
+    /// <summary>The same, with the choice in the caller's hands: of a unit that has some versions beyond the durable one, which stays.</summary>
+    internal SimulatedDisk CrashClone(Func<long, int, int> loss)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            PageStore content = _content.Clone();
+            _unflushed?.Revert(loss, content);
+            return new SimulatedDisk(Geometry.Size, Profile, Geometry.BlockSize, _ => content);
+        }
+    }
+
+    /// <summary>For each atomic unit that a power loss may change, how many versions it has beyond the durable one.</summary>
+    internal IReadOnlyDictionary<long, int> CountVersions()
+    {
+        lock (_lock)
+        {
+            return _unflushed?.CountVersions() ?? [];
+        }
+    }
+}

@@ -1,0 +1,335 @@
+using System.Numerics;
+
+namespace Abuse.Core;
+
+/// <summary>
+/// What a power loss may take back: for each page that was written and is not durable yet, what was there before, in the order in which
+/// the writes were applied.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Not thread-safe; under the disk's lock. A write's number says its place. A unit's versions are the writes that touched it; going back to
+/// a version restores what each later write found there, newest first. So a version needs no memory of its own until it is overwritten.
+/// </para>
+/// <para>
+/// A durable version is a floor: nobody goes back beyond it. What is at or below a floor is forgotten, at the latest when it is the
+/// oldest of all. A cache that is full makes its oldest write durable, as the disks that write back do.
+/// </para>
+/// </remarks>
+internal sealed class UnflushedWrites
+{
+    /// <summary>All sectors of a page.</summary>
+    private const byte AllSectors = 0xFF;
+
+    private readonly PageStore _pages;
+    private readonly int _unitBits;
+    private readonly int _capacity;
+    private Entry[] _ring = new Entry[16];
+    private int _first;
+
+    /// <param name="pages">Where pages come from and go back to.</param>
+    /// <param name="unit">The atomic unit in bytes, a power of two from 512.</param>
+    /// <param name="capacity">How many pages are kept at most; more than a unit has.</param>
+    internal UnflushedWrites(PageStore pages, int unit, int capacity)
+    {
+        _pages = pages;
+        _unitBits = BitOperations.Log2((uint)unit);
+        _capacity = capacity;
+    }
+
+    /// <summary>How many pages are kept.</summary>
+    internal int Count { get; private set; }
+
+    /// <summary>Notes that a write replaced a part of a page.</summary>
+    /// <param name="write">The write's number, never lower than the one before.</param>
+    /// <param name="page">The page.</param>
+    /// <param name="start">Where in the page.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="before">What was there; null for zeroes.</param>
+    /// <param name="isOurs">Whether nobody else has <paramref name="before"/>.</param>
+    /// <param name="durable">Whether it is durable from the start.</param>
+    internal void Add(ulong write, long page, int start, int length, byte[]? before, bool isOurs, bool durable)
+    {
+        while (Count >= _capacity)
+        {
+            WriteBack();
+        }
+
+        if (Count == _ring.Length)
+        {
+            Grow();
+        }
+
+        _ring[(_first + Count++) & (_ring.Length - 1)] = new Entry(write, page, before, SectorsOf(start, length), isOurs) { IsDurable = durable };
+        RemoveDurable();
+    }
+
+    /// <summary>The pages that are kept, in order.</summary>
+    internal long[] Pages()
+    {
+        var pages = new SortedSet<long>();
+        for (int i = 0; i < Count; i++)
+        {
+            pages.Add(At(i).Page);
+        }
+
+        return [.. pages];
+    }
+
+    /// <summary>Everything is durable.</summary>
+    internal void FlushAll()
+    {
+        while (Count != 0)
+        {
+            RemoveFirst();
+        }
+    }
+
+    /// <summary>All writes up to a number are durable, but for some that had not been answered.</summary>
+    /// <param name="last">The last write's number.</param>
+    /// <param name="except">Those that are not covered.</param>
+    internal void Flush(ulong last, ReadOnlySpan<ulong> except)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            ref Entry entry = ref At(i);
+            entry.IsDurable |= entry.Write <= last && !except.Contains(entry.Write);
+        }
+
+        Compact();
+    }
+
+    /// <summary>One write is durable.</summary>
+    internal void MakeDurable(ulong write)
+    {
+        for (int i = Count; i-- > 0 && At(i).Write >= write;)
+        {
+            ref Entry entry = ref At(i);
+            entry.IsDurable |= entry.Write == write;
+        }
+
+        RemoveDurable();
+    }
+
+    /// <summary>Takes back what a power loss takes back.</summary>
+    /// <param name="loss">What decides.</param>
+    /// <param name="content">The disk's content, or a clone of it; what is restored in it is shared with nobody, or kept from reuse.</param>
+    internal void Revert(Func<long, int, int> loss, PageStore content)
+    {
+        Dictionary<long, ulong> newest = ChooseVersions(loss);
+        for (int i = Count; i-- > 0;)
+        {
+            ref Entry entry = ref At(i);
+            int sectors = 0;
+            for (int rest = entry.Sectors; rest != 0; rest &= rest - 1)
+            {
+                int sector = BitOperations.TrailingZeroCount(rest);
+                sectors |= entry.Write > newest[UnitOf(entry.Page, sector)] ? 1 << sector : 0;
+            }
+
+            Restore(ref entry, sectors, content);
+        }
+    }
+
+    /// <summary>For each unit that has more than its durable version, which are there: the durable one and how many more.</summary>
+    internal Dictionary<long, int> CountVersions()
+    {
+        var counts = new Dictionary<long, int>();
+        _ = ChooseVersions((unit, versions) =>
+        {
+            counts.Add(unit, versions);
+            return 0;
+        });
+        return counts;
+    }
+
+    /// <summary>For each unit, the number of the last write that stays; of a unit whose floor is chosen, the floor's or 0.</summary>
+    private Dictionary<long, ulong> ChooseVersions(Func<long, int, int> loss)
+    {
+        var versions = new SortedDictionary<long, List<ulong>>();
+        var floors = new Dictionary<long, ulong>();
+        for (int i = Count; i-- > 0;)
+        {
+            ref Entry entry = ref At(i);
+            long last = -1;
+            for (int rest = entry.Sectors; rest != 0; rest &= rest - 1)
+            {
+                long unit = UnitOf(entry.Page, BitOperations.TrailingZeroCount(rest));
+                if (unit == last || floors.ContainsKey(unit))
+                {
+                    continue;
+                }
+
+                last = unit;
+                if (entry.IsDurable)
+                {
+                    floors.Add(unit, entry.Write);
+                    continue;
+                }
+
+                if (!versions.TryGetValue(unit, out List<ulong>? list))
+                {
+                    versions.Add(unit, list = []);
+                }
+
+                // A unit of several pages has one version for each write.
+                if (list.Count == 0 || list[^1] != entry.Write)
+                {
+                    list.Add(entry.Write);
+                }
+            }
+        }
+
+        foreach ((long unit, List<ulong> list) in versions)
+        {
+            int chosen = loss(unit, list.Count);
+            if (chosen != 0)
+            {
+                floors[unit] = list[^chosen];
+            }
+            else
+            {
+                floors.TryAdd(unit, 0);
+            }
+        }
+
+        return floors;
+    }
+
+    private static void Restore(ref Entry entry, int sectors, PageStore content)
+    {
+        if (sectors == 0)
+        {
+            return;
+        }
+
+        if (sectors == AllSectors)
+        {
+            // Shared from now on: never to be used again for another page.
+            entry.IsOurs = false;
+            content.Share(entry.Page, entry.Before);
+            return;
+        }
+
+        byte[] page = content.Own(entry.Page);
+        for (int rest = sectors; rest != 0; rest &= rest - 1)
+        {
+            int start = BitOperations.TrailingZeroCount(rest) << 9;
+            Span<byte> sector = page.AsSpan(start, 512);
+            if (entry.Before is { } before)
+            {
+                before.AsSpan(start, 512).CopyTo(sector);
+            }
+            else
+            {
+                sector.Clear();
+            }
+        }
+    }
+
+    /// <summary>Forgets what is durable and what lies below it in the same unit.</summary>
+    private void Compact()
+    {
+        var durable = new HashSet<long>();
+        int kept = Count;
+        for (int i = Count; i-- > 0;)
+        {
+            Entry entry = At(i);
+            int left = 0;
+            for (int rest = entry.Sectors; rest != 0; rest &= rest - 1)
+            {
+                int sector = BitOperations.TrailingZeroCount(rest);
+                long unit = UnitOf(entry.Page, sector);
+                if (entry.IsDurable)
+                {
+                    durable.Add(unit);
+                }
+                else if (!durable.Contains(unit))
+                {
+                    left |= 1 << sector;
+                }
+            }
+
+            if (left == 0)
+            {
+                Forget(entry);
+                continue;
+            }
+
+            entry.Sectors = (byte)left;
+            At(--kept) = entry;
+        }
+
+        _first = (_first + kept) & (_ring.Length - 1);
+        Count -= kept;
+    }
+
+    /// <summary>The oldest is a floor that nothing lies below.</summary>
+    private void RemoveDurable()
+    {
+        while (Count != 0 && At(0).IsDurable)
+        {
+            RemoveFirst();
+        }
+    }
+
+    /// <summary>Makes the oldest write of a unit durable: all of the unit, since none is left half of one version.</summary>
+    private void WriteBack()
+    {
+        (ulong write, long unit) = (At(0).Write, UnitOf(At(0).Page, 0));
+        do
+        {
+            RemoveFirst();
+        }
+        while (Count != 0 && At(0).Write == write && _unitBits > PageStore.PageBits && UnitOf(At(0).Page, 0) == unit);
+        RemoveDurable();
+    }
+
+    private void RemoveFirst()
+    {
+        ref Entry entry = ref _ring[_first];
+        Forget(entry);
+        entry = default;
+        _first = (_first + 1) & (_ring.Length - 1);
+        Count--;
+    }
+
+    private void Forget(in Entry entry)
+    {
+        if (entry is { IsOurs: true, Before: { } page })
+        {
+            _pages.Recycle(page);
+        }
+    }
+
+    private void Grow()
+    {
+        var wider = new Entry[_ring.Length * 2];
+        for (int i = 0; i < Count; i++)
+        {
+            wider[i] = At(i);
+        }
+
+        _ring = wider;
+        _first = 0;
+    }
+
+    private ref Entry At(int index) => ref _ring[(_first + index) & (_ring.Length - 1)];
+
+    private long UnitOf(long page, int sector) => ((page << PageStore.PageBits) + (sector << 9)) >> _unitBits;
+
+    /// <summary>The sectors of all units that a part of a page touches.</summary>
+    private byte SectorsOf(int start, int length)
+    {
+        int bits = Math.Min(_unitBits, PageStore.PageBits);
+        int from = start >> bits << bits >> 9;
+        int to = ((start + length + (1 << bits) - 1) >> bits << bits) >> 9;
+        return (byte)((1 << to) - (1 << from));
+    }
+
+    /// <summary>A page that a write changed.</summary>
+    private record struct Entry(ulong Write, long Page, byte[]? Before, byte Sectors, bool IsOurs)
+    {
+        internal bool IsDurable { get; set; }
+    }
+}
