@@ -8,6 +8,7 @@ internal sealed partial class UblkDeviceDouble
     private const int Invalid = 22;
 
     private readonly UblkQueueDouble[] _queues;
+    private bool _isMadeReadOnly;
 
     internal UblkDeviceDouble(UblkWorld world, in UblkDevInfo info)
     {
@@ -32,7 +33,8 @@ internal sealed partial class UblkDeviceDouble
 
     internal long Sectors { get; private set; }
 
-    internal bool IsReadOnly { get; set; }
+    /// <summary>BLKROSET changes a flag of its own, and not what the disk was made with.</summary>
+    internal bool IsReadOnly { get => _isMadeReadOnly || field; set; }
 
     internal int CachesDropped { get; set; }
 
@@ -100,7 +102,7 @@ internal sealed partial class UblkDeviceDouble
     {
         HasDisk = true;
         StartedBy = processId;
-        IsReadOnly = (Parameters.Attributes & UblkAbi.AttrReadOnly) != 0;
+        _isMadeReadOnly = (Parameters.Attributes & UblkAbi.AttrReadOnly) != 0;
         SetSectors((long)Parameters.Sectors);
         Live();
     }

@@ -28,8 +28,12 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
         File,
     }
 
+    /// <summary>The file in use.</summary>
+    internal SafeFileHandle? File => _file;
+
     internal override PinnedBuffer MakeBuffer(int size)
     {
+        Fail("MakeBuffer");
         PinnedBuffer buffer = base.MakeBuffer(size);
         _world.Buffers[buffer.Address] = buffer;
         return buffer;
@@ -103,7 +107,7 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
         }
     }
 
-    internal override int UseFile(SafeFileHandle file)
+    internal override int UseFile(SafeFileHandle? file)
     {
         CheckThread("UseFile");
         if (_world.PortFails?.Invoke("UseFile") is not null)
@@ -135,6 +139,11 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
                     throw new UblkException("This process was killed.");
                 }
 
+                if (_world.TakesNothing?.Invoke() == true)
+                {
+                    return 0;
+                }
+
                 Submit();
                 Dispatch();
                 if (!_world.HoldsFiles)
@@ -155,6 +164,8 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
             }
         }
     }
+
+    internal override bool HasHandedOver => _entries.Count == 0;
 
     internal override void Wake()
     {

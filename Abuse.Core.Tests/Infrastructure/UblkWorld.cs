@@ -49,8 +49,14 @@ internal sealed partial class UblkWorld
     /// <summary>Changes what a command gives back.</summary>
     internal Action<UblkCommand, byte[]>? Alters { get; set; }
 
-    /// <summary>Fails a call of a port with an exception: "OpenQueue", "Open", "Fetch", "Exchange", "Commit", "StartFileIO", "UseFile".</summary>
+    /// <summary>Fails a call of a port with an exception: "OpenQueue", "Open", "MakeBuffer", "Fetch", "Exchange", "Commit", "StartFileIO", "UseFile".</summary>
     internal Func<string, Exception?>? PortFails { get; set; }
+
+    /// <summary>Fails a process's opening of a character device with an errno.</summary>
+    internal Func<UblkKernelDouble, int?>? OpenFails { get; set; }
+
+    /// <summary>Has an exchange take no entries.</summary>
+    internal Func<bool>? TakesNothing { get; set; }
 
     /// <summary>Answers an offered tag with another number than would come.</summary>
     internal Func<int, int?>? FetchAnswers { get; set; }
@@ -150,8 +156,8 @@ internal sealed partial class UblkWorld
                 return null;
             }
 
-            error = device.IsOpen ? Busy : 0;
-            return device.IsOpen ? null : device.OpenBy(process);
+            error = OpenFails?.Invoke(process) ?? (device.IsOpen ? Busy : 0);
+            return error != 0 ? null : device.OpenBy(process);
         }
     }
 

@@ -11,6 +11,62 @@ internal sealed class UblkEndTests
         UblkRig.Options() with { ControlTimeout = TimeSpan.FromSeconds(2), DrainTimeout = UblkRig.Short };
 
     [Test]
+    public async Task What_can_not_be_opened_here_counts_as_served_and_is_not_reaped([Values(1, 2, 13)] int errno)
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        UblkKernelDouble other = rig.World.NewProcess();
+        rig.World.OpenFails = process => process == other ? errno : null;
+        UblkDeviceInfo found = (await UblkControl.ListAsync(UblkControl.Call(other))).Single();
+        Assert.That((found.IsServed, found.AwaitsRecovery), Is.EqualTo((true, false)));
+        Assert.That(await UblkControl.ReapAsync(UblkControl.Call(other), recoverable: true), Is.Empty);
+        Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
+    }
+
+    [Test]
+    public async Task Requests_have_their_time_to_end_where_that_is_longer_than_a_command_s()
+    {
+        var later = new TaskCompletionSource<BioResult>();
+        await using var rig = await UblkRig.StartAsync(
+            AbuseDevice.Create(new ScriptedTarget { Later = (_, _, _) => new(later.Task) }),
+            UblkRig.Options() with { ControlTimeout = UblkRig.Short, DrainTimeout = TimeSpan.FromSeconds(20) });
+        UblkRequest slow = rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096));
+        await Soon.Until(() => rig.Device.QueueSize == 1, "the write");
+        Task disposal = rig.Disk.DisposeAsync().AsTask();
+        await Task.Delay(UblkRig.Short * 3);
+        Assert.That(disposal.IsCompleted || slow.Task.IsCompleted, Is.False);
+        later.SetResult(BioResult.Ok);
+        Assert.That(await slow.Task.InTime(), Is.EqualTo(4096));
+        await disposal.InTime();
+    }
+
+    [Test]
+    public async Task A_disk_whose_disposal_took_too_long_did_not_end_out_of_turn()
+    {
+        using var inside = new SemaphoreSlim(0);
+        using var go = new SemaphoreSlim(0);
+        await using var rig = await UblkRig.StartAsync(
+            AbuseDevice.Create(new ScriptedTarget
+            {
+                Now = _ =>
+                {
+                    inside.Release();
+                    go.Wait();
+                    return BioResult.Ok;
+                },
+            }),
+            UblkRig.Options() with { ControlTimeout = UblkRig.Short, DrainTimeout = TimeSpan.Zero });
+        UblkRequest stuck = rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096));
+        await inside.WaitAsync().InTime();
+        UblkException failure = (await Assert.ThrowsAsync<UblkException>(() => rig.Disk.DisposeAsync().AsTask().InTime()))!;
+        Assert.That(failure.Failure, Is.EqualTo(UblkFailure.TimedOut));
+        go.Release();
+        await UblkRig.AssertNoThreadAsync();
+        await rig.Disk.DisposeAsync().InTime();
+        Assert.That(await stuck.Task.InTime(), Is.EqualTo(-5));
+        await rig.Disk.Completion.InTime();
+    }
+
+    [Test]
     public async Task Disposing_waits_for_what_is_in_flight()
     {
         var gate = new TaskCompletionSource<BioResult>();

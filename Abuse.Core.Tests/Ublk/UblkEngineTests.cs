@@ -8,6 +8,95 @@ namespace Abuse.Core.Tests;
 internal sealed class UblkEngineTests
 {
     [Test]
+    public async Task A_request_that_finds_no_memory_fails_alone()
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(1 << 20)), UblkRig.Options(UblkBuffers.UserCopy));
+        rig.World.PortFails = static call => call == "MakeBuffer" ? new InsufficientMemoryException() : null;
+        Assert.That(await rig.Issue(UblkOp.Read).Task.InTime(), Is.EqualTo(-5));
+        rig.World.PortFails = null;
+        Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
+    }
+
+    [Test]
+    public async Task A_reset_that_finds_no_memory_for_spares_completes_everything_all_the_same()
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new BlockGeometry(1 << 20)));
+        using var server = new ManualServer(rig.Device);
+        UblkRequest[] requests = [rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096)), rig.Issue(UblkOp.Write, 8, data: TestBytes.Of(2, 4096))];
+        BioRequest[] held = await server.Next(2);
+        int wanted = 0;
+        rig.World.PortFails = call => call == "MakeBuffer" && ++wanted <= 2 ? new InsufficientMemoryException() : null;
+        rig.Device.Control.Reset();
+        Assert.That(await Task.WhenAll(requests.Select(static request => request.Task)).InTime(), Is.All.EqualTo(-5));
+        Assert.That(wanted, Is.GreaterThanOrEqualTo(2));
+        TestBytes.AssertSame(held[0].Data.Span, TestBytes.Of(1, 4096), "(B3)");
+        Assert.That(rig.Disk.Completion.IsCompleted, Is.False);
+    }
+
+    [Test]
+    public async Task What_the_kernel_did_not_take_at_the_end_is_handed_over_again()
+    {
+        var later = new TaskCompletionSource<BioResult>();
+        await using var rig = await UblkRig.StartAsync(
+            AbuseDevice.Create(new ScriptedTarget { Later = (_, _, _) => new(later.Task) }),
+            UblkRig.Options() with { Recovery = UblkRecovery.Queue, Identity = "x" });
+        UblkRequest write = rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096));
+        await Soon.Until(() => rig.Device.QueueSize == 1, "the write");
+        Task detaching = rig.Disk.DetachAsync();
+        await Soon.Until(() => rig.World.Commands.Contains(UblkCommand.QuiesceDev), "the hand-over");
+        int times = 0;
+        rig.World.TakesNothing = () => ++times <= 5;
+        later.SetResult(BioResult.Ok);
+        Assert.That(await write.Task.InTime(), Is.EqualTo(4096));
+        await detaching.InTime();
+        await rig.RecoverAsync(rig.Device, UblkRig.Options() with { Identity = "x" });
+    }
+
+    [Test]
+    public async Task A_file_whose_target_is_disposed_stays_locked_until_its_last_write_has_ended()
+    {
+        using var file = new TempFile();
+        FileTarget target = FileTarget.Create(file.Path, 1 << 20);
+        await using var rig = await UblkRig.StartAsync(
+            AbuseDevice.Create(target, new AbuseDeviceOptions { LeaveTargetOpen = true }), UblkRig.Options(UblkBuffers.ZeroCopy));
+        rig.World.HoldsFiles = true;
+        UblkRequest write = rig.Issue(UblkOp.Write, data: TestBytes.Of(1, 4096));
+        await Soon.Until(() => rig.Device.QueueSize == 1, "the write");
+        await target.DisposeAsync();
+        Assert.Catch<IOException>(() => FileTarget.Open(file.Path));
+        lock (rig.World.Sync)
+        {
+            rig.World.HoldsFiles = false;
+            rig.World.Changed();
+        }
+
+        Assert.That(await write.Task.InTime(), Is.EqualTo(4096));
+        await FileTarget.Open(file.Path).DisposeAsync();
+        Assert.That(await rig.Issue(UblkOp.Read).Task.InTime(), Is.Negative, "the disk lives, and its target is gone");
+    }
+
+    [Test]
+    public async Task A_file_that_is_no_longer_attached_is_let_go_of_by_the_ring()
+    {
+        using var file = new TempFile();
+        await using FileTarget target = FileTarget.Create(file.Path, 1 << 20);
+        AbuseDevice device = AbuseDevice.Create(target.Geometry);
+        BioAttachment attachment = device.Attach(target);
+        await using var rig = await UblkRig.StartAsync(device, UblkRig.Options(UblkBuffers.UserCopy));
+        await rig.WriteAsync(0, TestBytes.Of(1, 4096));
+        attachment.Dispose();
+        using BioAttachment other = device.Attach(new MemoryTarget(1 << 20));
+        Assert.That(await rig.ReadAsync(0, 4096), Is.All.Zero);
+        Assert.That(rig.Kernel.Queues[0].Port!.File, Is.Null);
+    }
+
+    [TestCase("7 (a) b) R 1 7 7 0 -1 4194560 1 2", true)]
+    [TestCase("7 (a) b) Z 1 7 7 0 -1 4194560 1 2", false)]
+    [TestCase("7 (a) b) D 1 7 7 0 -1 4194564 1 2", false)]
+    public void A_process_that_is_about_to_end_is_not_one_that_serves(string status, bool runs) =>
+        Assert.That(LinuxUblkKernel.IsRunning(status), Is.EqualTo(runs));
+
+    [Test]
     public async Task File_io_that_is_short_or_interrupted_goes_on_until_it_is_done([Values(UblkBuffers.UserCopy, UblkBuffers.ZeroCopy, UblkBuffers.Copy)] UblkBuffers buffers)
     {
         using var file = new TempFile();

@@ -14,6 +14,35 @@ internal sealed class UblkFollowTests
         new() { Size = (ulong)size, BlockSize = blockSize, MaxQueue = 128, Flags = flags };
 
     [Test]
+    public async Task A_disk_that_was_made_read_only_is_made_anew_to_become_writable([Values] bool reset)
+    {
+        AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
+        device.Control.SetStatus(Info(flags: AbuseFlags.ReadOnly | AbuseFlags.Reconnect));
+        await using var rig = await UblkRig.StartAsync(device);
+        Assert.That(rig.Kernel.IsReadOnly);
+        if (reset)
+        {
+            device.Control.Reset();
+        }
+
+        Assert.That(device.Control.SetStatus(Info(flags: reset ? AbuseFlags.None : AbuseFlags.Reconnect)), Is.EqualTo(Errno.None));
+        await Soon.Until(() => rig.Process.Ids().Count == 1 && rig.Kernel is { HasDisk: true, IsReadOnly: false }, "the disk is writable");
+        await Soon.Until(() => !rig.Disk.Plan.Geometry.IsReadOnly, "the plan says so");
+        Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
+    }
+
+    [Test]
+    public async Task A_kernel_without_resize_shows_the_flag_all_the_same()
+    {
+        AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
+        await using var rig = await UblkRig.StartAsync(device, world: new UblkWorld(UblkGeneration.Debian12));
+        Assert.That(device.Resize(2 * Size), Is.EqualTo(Errno.None));
+        Assert.That(device.Control.SetStatus(Info(2 * Size, flags: AbuseFlags.ReadOnly | AbuseFlags.Reconnect)), Is.EqualTo(Errno.None));
+        await Soon.Until(() => rig.Kernel.IsReadOnly, "read-only");
+        Assert.That(rig.Kernel.Sectors, Is.EqualTo(Size / 512));
+    }
+
+    [Test]
     public async Task A_reset_fails_what_is_pending_drops_caches_and_shows_nothing_until_the_device_is_configured()
     {
         await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new BlockGeometry(Size)));

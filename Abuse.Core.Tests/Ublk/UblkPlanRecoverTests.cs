@@ -101,13 +101,14 @@ internal sealed class UblkPlanRecoverTests
         AssertFails(UblkFailure.Mismatch, "lacks Discard", null, geometry: Disk with { Features = BlockFeatures.All & ~BlockFeatures.Discard });
         AssertFails(UblkFailure.Mismatch, "lacks WriteZeroes", null, geometry: Disk with { Features = BlockFeatures.All & ~BlockFeatures.WriteZeroes });
         AssertFails(UblkFailure.Mismatch, "is writable", null, geometry: Disk with { IsReadOnly = true });
+        AssertFails(UblkFailure.Mismatch, "is read-only", static (ref _, ref parameters) => parameters.Attributes |= UblkAbi.AttrReadOnly);
     }
 
     [Test]
     public void More_than_was_promised_may_be_kept()
     {
         Assert.That(() => Recover(static (ref _, ref parameters) => parameters.Types &= ~UblkAbi.ParamDiscard), Throws.Nothing);
-        Assert.That(() => Recover(static (ref _, ref parameters) => parameters.Attributes = UblkAbi.AttrVolatileCache | UblkAbi.AttrReadOnly), Throws.Nothing);
+        Assert.That(() => Recover(static (ref _, ref parameters) => parameters.Attributes = UblkAbi.AttrVolatileCache), Throws.Nothing);
     }
 
     [TestCase(UblkFeatures.NeedGetData)]

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Abuse.Core.Abi;
 using NUnit.Framework;
 
 namespace Abuse.Core.Tests;
@@ -20,6 +21,73 @@ internal sealed class UblkRecoveryTests
             ControlTimeout = TimeSpan.FromSeconds(2),
             DrainTimeout = UblkRig.Short,
         };
+
+    [Test]
+    public async Task What_a_hand_over_can_not_wait_for_is_done_by_the_next_server_where_that_is_agreed()
+    {
+        var stuck = new TaskCompletionSource<BioResult>();
+        await using var first = AbuseDevice.Create(new ScriptedTarget { Later = (_, _, _) => new(stuck.Task) });
+        await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(Size)));
+        UblkRig old = await UblkRig.StartAsync(first, Options(UblkRecovery.Reissue), rig.World);
+        UblkRequest slow = old.Issue(UblkOp.Write, 8, data: TestBytes.Of(1, 4096));
+        await Soon.Until(() => first.QueueSize == 1, "the write");
+        await old.Disk.DetachAsync().InTime();
+        Assert.That(slow.Task.IsCompleted, Is.False, "nobody failed it");
+        await rig.RecoverAsync(0, Options(UblkRecovery.Reissue));
+        Assert.That(await slow.Task.InTime(), Is.EqualTo(4096));
+        TestBytes.AssertSame(await rig.ReadAsync(8, 4096), TestBytes.Of(1, 4096));
+        stuck.SetResult(BioResult.Ok);
+    }
+
+    [Test]
+    public async Task A_hand_over_has_succeeded_where_the_next_server_was_faster_than_the_look_at_it([Values] bool deleted)
+    {
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), Options(UblkRecovery.Queue));
+        rig.World.Refuses = command => deleted && command == UblkCommand.GetDevInfo ? 19 : null;
+        rig.World.Alters = (command, answer) =>
+        {
+            if (command == UblkCommand.GetDevInfo)
+            {
+                UblkDevInfo info = MemoryMarshal.Read<UblkDevInfo>(answer);
+                info.State = (ushort)UblkState.Live;
+                info.Pid++;
+                MemoryMarshal.Write(answer, info);
+            }
+        };
+        await rig.Disk.DetachAsync().InTime();
+        (rig.World.Refuses, rig.World.Alters) = (null, null);
+        await rig.RecoverAsync(rig.Device, Options(UblkRecovery.Queue));
+    }
+
+    [Test]
+    public async Task A_disk_that_was_taken_over_and_has_to_be_made_anew_is_made_as_it_was()
+    {
+        UblkOptions made = Options(UblkRecovery.Reissue, UblkBuffers.UserCopy);
+        await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), made);
+        await rig.Disk.DetachAsync().InTime();
+        await rig.RecoverAsync(rig.Device, new UblkOptions { Identity = made.Identity });
+        rig.Device.Control.Reset();
+        rig.Device.Control.SetStatus(new AbuseInfo { Size = Size, BlockSize = 4096, MaxQueue = 128 });
+        await Soon.Until(() => rig.Disk.Plan.Geometry.BlockSize == 4096, "the disk is made anew");
+        UblkPlan plan = rig.Disk.Plan;
+        Assert.That((plan.Queues, plan.QueueDepth, plan.MaxRequestSize), Is.EqualTo((made.Queues, made.QueueDepth, made.MaxRequestSize)));
+        Assert.That((plan.Buffers, plan.Recovery), Is.EqualTo((made.Buffers, made.Recovery)));
+    }
+
+    [Test]
+    public async Task A_disk_that_was_made_read_only_is_not_taken_over_as_a_writable_one()
+    {
+        await using var store = new MemoryTarget(Size);
+        var device = AbuseDevice.Create(store, new AbuseDeviceOptions { LeaveTargetOpen = true });
+        device.Control.SetStatus(new AbuseInfo { Size = Size, BlockSize = 512, MaxQueue = 128, Flags = AbuseFlags.ReadOnly | AbuseFlags.Reconnect });
+        await using var rig = await UblkRig.StartAsync(device, Options(UblkRecovery.Queue));
+        await rig.Disk.DetachAsync().InTime();
+        await using var writable = AbuseDevice.Create(store, new AbuseDeviceOptions { LeaveTargetOpen = true });
+        UblkException refused = (await Assert.ThrowsAsync<UblkException>(() => rig.RecoverAsync(writable, Options(UblkRecovery.Queue))))!;
+        Assert.That(refused.Failure, Is.EqualTo(UblkFailure.Mismatch));
+        Assert.That(refused.Message, Does.Contain("is read-only; what would be served: writable"));
+        await rig.RecoverAsync(rig.Device, Options(UblkRecovery.Queue));
+    }
 
     [Test]
     public async Task A_killed_server_s_disk_is_resumed_and_requests_end_as_its_kind_says(

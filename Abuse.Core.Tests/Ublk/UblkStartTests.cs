@@ -14,6 +14,52 @@ internal sealed class UblkStartTests
         UblkRig.Options(buffers, queues: 2) with { ControlTimeout = UblkRig.Short, DrainTimeout = TimeSpan.Zero };
 
     [Test]
+    public async Task Options_are_checked_before_the_kernel_is_asked_for_anything([Values] bool recovers, [Range(0, 3)] int wrong)
+    {
+        await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        UblkOptions options = wrong switch
+        {
+            0 => new() { ControlTimeout = TimeSpan.Zero },
+            1 => new() { ControlTimeout = TimeSpan.MaxValue },
+            2 => new() { TimeProvider = null! },
+            _ => new() { Queues = 0 },
+        };
+        await Assert.CatchAsync<ArgumentException>(() => recovers
+            ? UblkDisk.RecoverAsync(rig.Process, 0, rig.Device, options, CancellationToken.None)
+            : UblkDisk.StartAsync(rig.Process, rig.Device, options, CancellationToken.None));
+        Assert.That(rig.World.Commands, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_disposed_device_is_said_to_be_one()
+    {
+        AbuseDevice device = AbuseDevice.Create(new MemoryTarget(1 << 20));
+        await device.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(
+            () => UblkDisk.StartAsync(new UblkWorld().NewProcess(), device, null, CancellationToken.None));
+    }
+
+    [Test]
+    public async Task A_node_that_udev_makes_a_moment_later_is_waited_for()
+    {
+        await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        int tried = 0;
+        rig.World.OpenFails = _ => ++tried <= 3 ? 2 : null;
+        await rig.StartAsync();
+        Assert.That(tried, Is.EqualTo(4));
+    }
+
+    [Test]
+    public async Task A_machine_without_memory_for_the_buffers_is_told_so()
+    {
+        await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)));
+        rig.World.PortFails = static call => call == "MakeBuffer" ? new InsufficientMemoryException() : null;
+        UblkException failure = await FailAsync(rig, Hasty());
+        Assert.That(failure.Failure, Is.EqualTo(UblkFailure.NoResources));
+        Assert.That(failure.Message, Does.Contain("No memory is left for buffers of 64 KiB").And.Contain("DOTNET_GCHeapHardLimit"));
+    }
+
+    [Test]
     public async Task A_command_that_fails([ValueSource(nameof(Commands))] UblkCommand command, [Values(1, 5, 12, 16, 19, 22, 95, 999)] int errno)
     {
         await using var rig = new UblkRig(AbuseDevice.Create(new MemoryTarget(1 << 20)));

@@ -121,6 +121,9 @@ internal sealed unsafe class IoUring : IDisposable
         throw new Win32Exception(error);
     }
 
+    /// <summary>Whether the kernel has taken every entry.</summary>
+    internal bool HasSubmittedAll => _tail == _submitted;
+
     /// <summary>An empty entry to fill in; null reference if all are taken, and <see cref="Enter(uint)"/> must come first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ref IoUringSubmission Next()

@@ -130,14 +130,23 @@ internal sealed class LinuxUblkKernel : UblkKernel
     {
         try
         {
-            // The state follows the name, which is in parentheses and may have any character in it. A zombie has let go of everything.
-            string status = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/stat"));
-            return status[status.LastIndexOf(')')..] is not [')', ' ', 'Z' or 'X', ..];
+            return IsRunning(File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/stat")));
         }
         catch (IOException)
         {
             return false;
         }
+    }
+
+    /// <summary>
+    /// Whether a process of that /proc/PID/stat is one that goes on. The state follows the name, which is in parentheses and may have any
+    /// character in it; the flags are the seventh field after. A zombie has let go of everything, and one that exits (PF_EXITING) will.
+    /// </summary>
+    internal static bool IsRunning(string status)
+    {
+        const uint Exiting = 4;
+        string[] fields = status[(status.LastIndexOf(')') + 2)..].Split(' ');
+        return fields[0] is not ("Z" or "X") && (uint.Parse(fields[6], CultureInfo.InvariantCulture) & Exiting) == 0;
     }
 
     private static int OnDisk(int id, nuint request, int argument)

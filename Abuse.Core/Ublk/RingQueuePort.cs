@@ -94,8 +94,13 @@ internal sealed class RingQueuePort : UblkQueuePort
 
     internal override int CopyToRequest(int tag, ReadOnlySpan<byte> data) => FileAt.Write(_device, data, UblkAbi.BufferPosition(_queue, tag));
 
-    internal override int UseFile(SafeFileHandle file)
+    internal override int UseFile(SafeFileHandle? file)
     {
+        if (file is null)
+        {
+            return _ring!.UpdateFile(FilePlace, -1);
+        }
+
         FileSpace.LetRingsReadAtOnce(file);
         return _ring!.UpdateFile(FilePlace, Descriptor(file));
     }
@@ -136,6 +141,8 @@ internal sealed class RingQueuePort : UblkQueuePort
 
         return count;
     }
+
+    internal override bool HasHandedOver => _ring!.HasSubmittedAll;
 
     internal override void Wake() => _wake.Signal();
 

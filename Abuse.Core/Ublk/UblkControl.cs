@@ -109,11 +109,12 @@ public static class UblkControl
 
     /// <summary>
     /// Whether some process has it: who serves has the character device open, and nobody else can open it. The number that the kernel
-    /// tells is of whoever started it, and means nothing before and after.
+    /// tells is of whoever started it, and means nothing before and after. Where this process can't open it for another reason, having no
+    /// node for it in its /dev for one, it counts as served: what can't be told must not be removed.
     /// </summary>
     private static bool IsServed(UblkKernel kernel, in UblkDevInfo info)
     {
         using UblkCharacterDevice? character = kernel.Open((int)info.Id, out int error);
-        return character is null && error == Interop.LinuxErrno.EBUSY;
+        return character is null && error is not (Interop.LinuxErrno.ENXIO or Interop.LinuxErrno.ENODEV);
     }
 }

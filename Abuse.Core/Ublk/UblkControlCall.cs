@@ -21,10 +21,14 @@ internal sealed class UblkControlCall(UblkKernel kernel, TimeSpan timeout, TimeP
     internal TimeProvider Time => time;
 
     /// <summary>A command without a buffer.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="id">The disk.</param>
+    /// <param name="data">Its argument.</param>
+    /// <param name="within">How long it may take, where that is not what others may.</param>
     /// <exception cref="UblkException">It failed, or didn't end in time.</exception>
-    internal async Task RunAsync(UblkCommand command, int id, ulong data = 0)
+    internal async Task RunAsync(UblkCommand command, int id, ulong data = 0, TimeSpan? within = null)
     {
-        int result = await TryAsync(command, id, [], data).ConfigureAwait(false);
+        int result = await TryAsync(command, id, [], data, within).ConfigureAwait(false);
         if (result < 0)
         {
             throw UblkErrors.For(command, -result, id);
@@ -43,18 +47,19 @@ internal sealed class UblkControlCall(UblkKernel kernel, TimeSpan timeout, TimeP
 
     /// <summary>What the kernel answers: 0 or more, or a negative errno.</summary>
     /// <exception cref="UblkException">It didn't end in time, or there is nobody to ask.</exception>
-    internal async Task<int> TryAsync(UblkCommand command, int? id, byte[] buffer, ulong data = 0)
+    internal async Task<int> TryAsync(UblkCommand command, int? id, byte[] buffer, ulong data = 0, TimeSpan? within = null)
     {
+        TimeSpan limit = within ?? timeout;
         var argument = new UblkControlCommand { Id = id is { } known ? (uint)known : UblkAbi.AnyId, Queue = UblkAbi.NoQueue, Data = data };
-        Task<int> answer = OnThread($"ublk {command}", () => kernel.Control(command, argument, buffer, timeout));
+        Task<int> answer = OnThread($"ublk {command}", () => kernel.Control(command, argument, buffer, limit));
         try
         {
-            int result = await answer.WaitAsync(timeout + Grace, time).ConfigureAwait(false);
-            return result != -LinuxErrno.ETIME ? result : throw UblkErrors.TimedOut(command, id, timeout);
+            int result = await answer.WaitAsync(limit + Grace, time).ConfigureAwait(false);
+            return result != -LinuxErrno.ETIME ? result : throw UblkErrors.TimedOut(command, id, limit);
         }
         catch (TimeoutException)
         {
-            throw UblkErrors.TimedOut(command, id, timeout);
+            throw UblkErrors.TimedOut(command, id, limit);
         }
     }
 

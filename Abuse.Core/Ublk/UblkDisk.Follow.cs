@@ -44,7 +44,7 @@ public sealed partial class UblkDisk
                     await ShowAsync(_device.Queue.Config).ConfigureAwait(false);
                 }
             }
-            catch (Exception exception) when (exception is UblkException or ArgumentException)
+            catch (Exception exception) when (exception is UblkException or ArgumentException or IOException)
             {
                 // The disk can't show what its device is now. Its bios are answered by the device as it is, so nothing is served wrongly.
                 AbuseEventSource.Log.DiskNotChanged(Id, exception);
@@ -89,6 +89,12 @@ public sealed partial class UblkDisk
             return;
         }
 
+        if (geometry.IsReadOnly != _shown.IsReadOnly)
+        {
+            await OnDiskAsync("Changing the read-only flag of", kernel => kernel.SetReadOnly(Id, geometry.IsReadOnly)).ConfigureAwait(false);
+            _shown = _shown with { IsReadOnly = geometry.IsReadOnly };
+        }
+
         if (geometry.Size != _shown.Size)
         {
             if (!session.Plan.CanResize)
@@ -99,12 +105,6 @@ public sealed partial class UblkDisk
 
             await session.SetSizeAsync(geometry.Size).ConfigureAwait(false);
             _shown = _shown with { Size = geometry.Size };
-        }
-
-        if (geometry.IsReadOnly != _shown.IsReadOnly)
-        {
-            await OnDiskAsync("Changing the read-only flag of", kernel => kernel.SetReadOnly(Id, geometry.IsReadOnly)).ConfigureAwait(false);
-            _shown = _shown with { IsReadOnly = geometry.IsReadOnly };
         }
     }
 
@@ -136,8 +136,13 @@ public sealed partial class UblkDisk
         }
         finally
         {
-            _past.Add(session.Statistics);
-            Volatile.Write(ref _session, null);
+            lock (_sessionLock)
+            {
+                // A queue that is stuck in the target has no requests any more: they are the kernel's.
+                _past.Add(session.Statistics with { InFlight = 0 });
+                _session = null;
+            }
+
             _ending = false;
         }
     }
@@ -147,7 +152,11 @@ public sealed partial class UblkDisk
         UblkFeatures features = await UblkControl.GetFeaturesAsync(_control).ConfigureAwait(false);
         UblkPlan plan = UblkPlan.Make(geometry, _options with { Id = Id }, features, HostOf(_control.Kernel, _device));
         UblkSession session = await UblkSession.StartAsync(_control, _device, _options, plan, CancellationToken.None).ConfigureAwait(false);
-        Volatile.Write(ref _session, session);
+        lock (_sessionLock)
+        {
+            _session = session;
+        }
+
         Volatile.Write(ref _plan, session.Plan);
         _shown = new Shown(now, geometry);
         _ = WatchAsync(session);

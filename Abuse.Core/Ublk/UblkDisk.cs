@@ -28,6 +28,9 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// <summary>Held by whoever changes the session.</summary>
     private readonly SemaphoreSlim _gate = new(1);
 
+    /// <summary>For <see cref="_session"/> and <see cref="_past"/> together. A leaf: nothing is called under it.</summary>
+    private readonly Lock _sessionLock = new();
+
     private UblkSession? _session;
     private UblkPlan _plan;
 
@@ -68,8 +71,8 @@ public sealed partial class UblkDisk : IAsyncDisposable
     public UblkPlan Plan => Volatile.Read(ref _plan);
 
     /// <summary>
-    /// Ends when the disk is gone: without a fault after a disposal or a hand-over, and otherwise with the
-    /// <see cref="UblkException"/> that says what ended it.
+    /// Ends when the disk is gone: without a fault after a disposal or a hand-over, and otherwise with the exception that says what ended
+    /// it: a <see cref="UblkException"/>, or an <see cref="ArgumentException"/> where the device became one that the options can't make a disk of.
     /// </summary>
     public Task Completion => _completion.Task;
 
@@ -79,6 +82,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// <param name="cancellationToken">Ends the start; what was made is removed.</param>
     /// <exception cref="ArgumentException">An option is out of its range, or options contradict each other.</exception>
     /// <exception cref="InvalidOperationException">The device is not configured.</exception>
+    /// <exception cref="ObjectDisposedException">The device is disposed.</exception>
     /// <exception cref="UblkException">The kernel can't, or does not let this process: the message says what to do.</exception>
     /// <exception cref="PlatformNotSupportedException">This is not a 64-bit Linux.</exception>
     public static Task<UblkDisk> StartAsync(AbuseDevice device, UblkOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -93,6 +97,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// There is no such disk, it is served, it can't be recovered, or it is another's: identity, size or block size differ.
     /// </exception>
     /// <exception cref="InvalidOperationException">The device is not configured.</exception>
+    /// <exception cref="ObjectDisposedException">The device is disposed.</exception>
     /// <exception cref="PlatformNotSupportedException">This is not a 64-bit Linux.</exception>
     public static Task<UblkDisk> RecoverAsync(
         int id, AbuseDevice device, UblkOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -101,17 +106,19 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// <summary>What was done so far, and what is in flight.</summary>
     public UblkStatistics GetStatistics()
     {
-        UblkStatistics sum = _past;
-        if (Volatile.Read(ref _session) is { } session)
+        lock (_sessionLock)
         {
-            sum.Add(session.Statistics);
+            UblkStatistics sum = _past;
+            sum.Add(_session?.Statistics ?? default);
+            return sum;
         }
-
-        return sum;
     }
 
     /// <summary>Disposes the disk if nobody has it open or mounted.</summary>
-    /// <returns>False if somebody has, and nothing was done. Who, as far as this process can see, is in <see cref="FindHolders"/>.</returns>
+    /// <returns>
+    /// False if somebody has, and nothing was done. Who, as far as this process can see, is in <see cref="FindHolders"/>; before Linux 7.0 that
+    /// is all there is to ask, and who opens the disk while it is asked, or can't be seen, is not spared.
+    /// </returns>
     /// <exception cref="UblkException">It was stopped but can't be removed.</exception>
     public async Task<bool> TryStopAsync()
     {
@@ -158,7 +165,8 @@ public sealed partial class UblkDisk : IAsyncDisposable
 
     /// <summary>
     /// Leaves the disk to a server to come, which takes it over by <see cref="RecoverAsync(int, AbuseDevice, UblkOptions?, CancellationToken)"/>:
-    /// what is in flight ends, and new requests wait in the kernel. Not one fails.
+    /// what is in flight ends, and new requests wait in the kernel. Not one fails. What is in flight for longer than
+    /// <see cref="UblkOptions.DrainTimeout"/> is given back unanswered, as by a server that was killed.
     /// </summary>
     /// <exception cref="UblkException">
     /// The disk was not made to be recovered, or the kernel can't: it is served as before. Or a queue had no free tag in time
@@ -175,7 +183,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
                 $"{Path} can't be handed over: {(Plan.Recovery == UblkRecovery.None ? "it was made without recovery" : "the kernel can't quiesce it (Linux 6.16 can)")}.");
         }
 
-        await EndAsync(static session => session.DetachAsync()).ConfigureAwait(false);
+        await EndAsync(static session => session.DetachAsync(), goesOn: true).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -187,7 +195,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
     {
         if (!_disposed)
         {
-            await EndAsync(static session => session.StopAsync()).ConfigureAwait(false);
+            await EndAsync(static session => session.StopAsync(), goesOn: false).ConfigureAwait(false);
         }
     }
 
@@ -219,7 +227,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
         UblkSession session = await UblkSession.RecoverAsync(control, device, options, plan, cancellationToken).ConfigureAwait(false);
 
         // The kernel doesn't tell whether the flag was changed since the disk was made, so it is set.
-        return new UblkDisk(control, device, options, session, new Shown(config, geometry) with { IsReadOnly = !geometry.IsReadOnly });
+        return new UblkDisk(control, device, AsItIs(options, session.Plan), session, new Shown(config, geometry) with { IsReadOnly = !geometry.IsReadOnly });
     }
 
     /// <summary>Taken first: what changes from then on is seen to be another.</summary>
@@ -233,10 +241,24 @@ public sealed partial class UblkDisk : IAsyncDisposable
         UblkKernel kernel, AbuseDevice device, UblkOptions? options)
     {
         options ??= new UblkOptions();
+        ObjectDisposedException.ThrowIf(device.Queue.Config.Gone, device);
         BlockGeometry geometry = device.Geometry ?? throw new InvalidOperationException(
             $"{device} is not configured: a disk needs a size and blocks. Configure the device first.");
+        options.Validate(geometry, kernel.PageSize);
         return (options, new UblkControlCall(kernel, options.ControlTimeout, options.TimeProvider), geometry);
     }
+
+    /// <summary>Where a disk that was taken over has to be made anew, it is made as it was.</summary>
+    private static UblkOptions AsItIs(UblkOptions options, UblkPlan plan) => options with
+    {
+        Queues = plan.Queues,
+        QueueDepth = plan.QueueDepth,
+        MaxRequestSize = plan.MaxRequestSize,
+        Buffers = plan.Buffers,
+        Recovery = plan.Recovery,
+        ScanPartitions = plan.ScanPartitions,
+        PhysicalBlockSize = plan.PhysicalBlockSize > plan.Geometry.BlockSize ? plan.PhysicalBlockSize : null,
+    };
 
     private static UblkHost HostOf(UblkKernel kernel, AbuseDevice device) => new()
     {
@@ -248,7 +270,9 @@ public sealed partial class UblkDisk : IAsyncDisposable
     };
 
     /// <summary>The end, once: in one of the two ways.</summary>
-    private async Task EndAsync(Func<UblkSession, Task> end)
+    /// <param name="end">The way.</param>
+    /// <param name="goesOn">Whether the disk is served on where that fails. A stop is not taken back: the queues end when they can.</param>
+    private async Task EndAsync(Func<UblkSession, Task> end, bool goesOn)
     {
         await _gate.WaitAsync().ConfigureAwait(false);
         try
@@ -273,7 +297,7 @@ public sealed partial class UblkDisk : IAsyncDisposable
         }
         finally
         {
-            _ending = false;
+            _ending &= !goesOn;
             if (_disposed)
             {
                 _device.Queue.ConfigChanged -= OnConfigChanged;

@@ -1,7 +1,7 @@
 namespace Abuse.Core;
 
 /// <content>
-/// What ends a queue's thread: the kernel broke a rule of its own. Made here, out of the way of the paths that every request takes.
+/// What ends a queue's thread: the kernel broke a rule of its own, as a rule. Made here, out of the way of the paths that every request takes.
 /// </content>
 internal static partial class UblkErrors
 {
@@ -22,6 +22,11 @@ internal static partial class UblkErrors
 
     internal static UblkException NoEntry(int queue, int tag) =>
         Broken($"Queue {queue} has no room for the entry of tag {tag}, where each tag has room for one.");
+
+    /// <summary>Not the kernel's doing, but the end of a queue as well.</summary>
+    internal static UblkException NoMemory(UblkPlan plan, Exception exception) => new(UblkFailure.NoResources,
+        $"No memory is left for buffers of {ByteSize.Format(plan.MaxRequestSize)}, of which the disk may have {plan.Queues} x {plan.QueueDepth} and more: ask for fewer queues, fewer or smaller requests, or give the process more (DOTNET_GCHeapHardLimit, the container's limit).",
+        null, exception);
 
     private static UblkException Broken(string what, int? errno = null) => new(UblkFailure.Unexpected, what, errno);
 }

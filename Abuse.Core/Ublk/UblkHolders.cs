@@ -45,10 +45,13 @@ internal static class UblkHolders
     /// <summary>Device mapper, md and the like.</summary>
     private static void AddDevices(string disk, List<string> found)
     {
-        string holders = $"/sys/block/{disk}/holders";
-        if (Directory.Exists(holders))
+        try
         {
-            found.AddRange(Directory.GetFileSystemEntries(holders).Select(static path => $"used by {Path.GetFileName(path)}"));
+            found.AddRange(Directory.GetFileSystemEntries($"/sys/block/{disk}/holders").Select(static path => $"used by {Path.GetFileName(path)}"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // There is no such disk, or not any more.
         }
     }
 

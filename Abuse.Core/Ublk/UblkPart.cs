@@ -43,7 +43,18 @@ internal sealed class UblkPart(UblkTag tag) : Submission
 
     internal override void SwapBuffer()
     {
-        PinnedBuffer spare = tag.Queue.Buffers.Take();
+        PinnedBuffer spare;
+        try
+        {
+            spare = tag.Queue.Buffers.Take();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The bio must complete all the same. It has failed, so that nobody looks for bytes; the commit asks for memory again.
+            (tag.Buffer, Data) = (null, default);
+            return;
+        }
+
         spare.Used = Math.Max(spare.Used, (int)Length);
         tag.Buffer = spare;
         Data = new BioData(spare.Memory[..(int)Length]);

@@ -33,9 +33,10 @@ public sealed partial record UblkPlan
         }
 
         bool readOnly = (parameters.Attributes & UblkAbi.AttrReadOnly) != 0;
-        if (geometry.IsReadOnly && !readOnly)
+        if (geometry.IsReadOnly != readOnly)
         {
-            throw Other(disk, "is writable", "read-only");
+            // BLKROSET can't take back what the disk was made with (GD_READ_ONLY).
+            throw Other(disk, readOnly ? "is read-only" : "is writable", readOnly ? "writable" : "read-only");
         }
 
         bool discards = (parameters.Types & UblkAbi.ParamDiscard) != 0;

@@ -124,6 +124,7 @@ public sealed partial record UblkPlan
     /// </summary>
     internal bool HasShapeOf(BlockGeometry geometry) =>
         geometry.BlockSize == Geometry.BlockSize && geometry.IsRotational == Geometry.IsRotational
+        && (geometry.IsReadOnly || !Geometry.IsReadOnly)
         && (Geometry.Features & ~geometry.Features) == 0;
 
     private uint Attributes()

@@ -23,19 +23,28 @@ internal sealed partial class UblkQueue
     /// <returns>False if it can't be done that way now, and nothing was done.</returns>
     private bool TryStartFile(UblkTag tag, FileTarget file, bool isRegistered)
     {
-        if (file.Handle != _file)
+        // The handle is held until the I/O ends: who disposes the target must not find its file free, by its lock, while a write is under way.
+        SafeFileHandle handle = file.Handle;
+        if (!TryHold(handle))
         {
-            if (file.Handle.IsClosed || _port.UseFile(file.Handle) != 0)
+            return false;
+        }
+
+        if (handle != _file)
+        {
+            if (_port.UseFile(handle) != 0)
             {
+                handle.DangerousRelease();
                 return false;
             }
 
-            _file = file.Handle;
+            _file = handle;
         }
 
         ref readonly BioHead head = ref tag.Head;
         if (!_device.TryEnterInline(head, out uint generation, out BioResult refusal))
         {
+            handle.DangerousRelease();
             if (refusal == BioResult.Pending)
             {
                 return false;
@@ -46,7 +55,7 @@ internal sealed partial class UblkQueue
         }
 
         tag.Generation = generation;
-        tag.IsInFile = true;
+        tag.File = handle;
         tag.IsRegistered = isRegistered;
         tag.StartedAt = DeviceTelemetry.IsListening ? _device.Time.GetTimestamp() : null;
         tag.Done = 0;
@@ -71,6 +80,27 @@ internal sealed partial class UblkQueue
         }
 
         return true;
+    }
+
+    private static bool TryHold(SafeFileHandle handle)
+    {
+        try
+        {
+            bool held = false;
+            handle.DangerousAddRef(ref held);
+            return held;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Another target is attached than the file's: the ring's hold on it would keep its file system from being unmounted.</summary>
+    private void ForgetFile()
+    {
+        _port.UseFile(null);
+        _file = null;
     }
 
     private void ContinueFile(UblkTag tag)
@@ -106,7 +136,8 @@ internal sealed partial class UblkQueue
 
     private void LeaveFile(UblkTag tag, BioResult result)
     {
-        tag.IsInFile = false;
+        tag.File!.DangerousRelease();
+        tag.File = null;
         result = _device.LeaveInline(tag.Generation, result);
         if (tag.StartedAt is { } start)
         {
@@ -146,9 +177,10 @@ internal sealed partial class UblkQueue
         {
             foreach (UblkTag tag in _tags)
             {
-                if (tag.IsInFile)
+                if (tag.File is { } file)
                 {
-                    tag.IsInFile = false;
+                    file.DangerousRelease();
+                    tag.File = null;
                     _device.LeaveInline(tag.Generation, BioResult.IoError);
                 }
             }

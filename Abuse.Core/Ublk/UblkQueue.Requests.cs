@@ -70,9 +70,16 @@ internal sealed partial class UblkQueue
                 throw UblkErrors.TooLong(tag.Length, _plan.MaxRequestSize);
             }
 
-            if (!tag.Fua && _device.AttachedTarget is FileTarget file && TryStartFile(tag, file, isRegistered))
+            if (_device.AttachedTarget is FileTarget file)
             {
-                return;
+                if (!tag.Fua && TryStartFile(tag, file, isRegistered))
+                {
+                    return;
+                }
+            }
+            else if (_file is not null)
+            {
+                ForgetFile();
             }
 
             if (!TryGetMemory(tag))
@@ -104,7 +111,18 @@ internal sealed partial class UblkQueue
             return true;
         }
 
-        tag.Buffer ??= Buffers.Take();
+        try
+        {
+            tag.Buffer ??= Buffers.Take();
+        }
+        catch (OutOfMemoryException)
+        {
+            // This request's misfortune, not the disk's.
+            return false;
+        }
+
+        // Whatever becomes of the copy: the next reader must not see what it left.
+        tag.Buffer.Used = Math.Max(tag.Buffer.Used, (int)tag.Length);
         return tag.Op == BioOp.Read || _port.CopyFromRequest(tag.Index, tag.Buffer.Memory.Span[..(int)tag.Length]) == 0;
     }
 
@@ -157,6 +175,8 @@ internal sealed partial class UblkQueue
             Buffers.Return(buffer);
         }
 
+        // A swap that found no memory left none (UblkPart): the kernel can't have the tag without.
+        tag.Buffer ??= KernelCopies ? Buffers.Take() : null;
         _statistics.InFlight--;
         _statistics.Errors += result < 0 ? 1 : 0;
         tag.IsRegistered = false;

@@ -75,7 +75,20 @@ internal sealed partial class UblkQueue
     /// <summary>Done when the thread has closed the port; faults with what ended it out of turn.</summary>
     internal Task Ended => _ended.Task;
 
-    internal void Start() => _thread.Start();
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Told through the tasks, as any end is.")]
+    internal void Start()
+    {
+        try
+        {
+            _thread.Start();
+        }
+        catch (Exception exception)
+        {
+            // No thread, by a limit on them or for want of memory: the port was never opened, so that any thread may close it.
+            Close(new UblkException(UblkFailure.NoResources,
+                $"{_thread.Name} could not be started: raise the limit on threads (ulimit -u, or the container's pids), or ask for fewer queues.", null, exception));
+        }
+    }
 
     /// <summary>Ends the thread, whatever the kernel still wants: it closes the port, and the kernel has its tags back. From any thread.</summary>
     internal void Abandon()
@@ -170,7 +183,7 @@ internal sealed partial class UblkQueue
         int count = _port.Exchange(_events, wait);
         Volatile.Write(ref _asleep, false);
         Handle(count);
-        return !isLast || count != 0;
+        return !isLast || count != 0 || !_port.HasHandedOver;
     }
 
     private void Handle(int count)
@@ -240,7 +253,7 @@ internal sealed partial class UblkQueue
             return;
         }
 
-        UblkException told = failure as UblkException
+        UblkException told = failure as UblkException ?? (failure is OutOfMemoryException ? UblkErrors.NoMemory(_plan, failure) : null)
             ?? new UblkException(UblkFailure.Unexpected, $"{_thread.Name} ended by a fault of this library, which please report: {failure.Message}", null, failure);
         _ready.TrySetException(told);
         _ended.SetException(told);

@@ -40,8 +40,8 @@ internal abstract class UblkQueuePort : IDisposable
     /// <summary>User copy: a read request's result. 0, or an errno.</summary>
     internal abstract int CopyToRequest(int tag, ReadOnlySpan<byte> data);
 
-    /// <summary>The file that <see cref="StartFileIO"/> is about from now on. 0, or an errno.</summary>
-    internal abstract int UseFile(SafeFileHandle file);
+    /// <summary>The file that <see cref="StartFileIO"/> is about from now on; null for none. 0, or an errno.</summary>
+    internal abstract int UseFile(SafeFileHandle? file);
 
     /// <summary>Reads or writes the file for a tag; an event of <see cref="UblkEventKind.File"/> tells how many bytes.</summary>
     /// <param name="tag">The tag.</param>
@@ -57,6 +57,9 @@ internal abstract class UblkQueuePort : IDisposable
     /// <param name="wait">Whether to wait until there is one, or a signal of the system came.</param>
     /// <returns>How many; 0 is possible either way.</returns>
     internal abstract int Exchange(Span<UblkEvent> events, bool wait);
+
+    /// <summary>Whether the kernel has all that was to be handed over: it may take less than that, for want of memory.</summary>
+    internal abstract bool HasHandedOver { get; }
 
     /// <summary>Ends a wait in <see cref="Exchange"/>, or the next one. From any thread, also after disposal.</summary>
     internal abstract void Wake();

@@ -15,7 +15,7 @@ internal sealed partial class UblkSession
         UblkException? failure = null;
         if (!_isStarted || !FirstEnded.IsCompleted)
         {
-            Task stopping = _control.RunAsync(UblkCommand.StopDev, Id);
+            Task stopping = _control.RunAsync(UblkCommand.StopDev, Id, within: _options.DrainTimeout + _options.ControlTimeout);
             failure = await FailureOf(DrainAsync(stopping, _isStarted ? FirstEnded : stopping)).ConfigureAwait(false);
         }
 
@@ -53,8 +53,8 @@ internal sealed partial class UblkSession
             queue.EndWhenIdle();
         }
 
-        Task ended = EndsWithinAsync(_options.DrainTimeout + _options.ControlTimeout);
-        await DrainAsync(ended, ended).ConfigureAwait(false);
+        // What takes longer is not failed but given back unanswered: what becomes of it is the recovery's to say, as after a crash.
+        await EndsWithinAsync(_options.DrainTimeout).ConfigureAwait(false);
         await AbandonAsync().ConfigureAwait(false);
 
         // The kernel closes a ring's files a moment after the ring, and until then it calls the disk served.
@@ -65,11 +65,18 @@ internal sealed partial class UblkSession
         }
     }
 
-    /// <summary>0 once the kernel has seen that nobody serves the disk, else EBUSY.</summary>
+    /// <summary>0 once the kernel has seen that this process does not serve the disk, which may be another's or gone by then; else EBUSY.</summary>
     private async Task<int> SeeLeftAsync()
     {
-        UblkDevInfo info = await _control.RunAsync(UblkCommand.GetDevInfo, Id, default(UblkDevInfo)).ConfigureAwait(false);
-        return (UblkState)info.State == UblkState.Live ? -LinuxErrno.EBUSY : 0;
+        try
+        {
+            UblkDevInfo info = await _control.RunAsync(UblkCommand.GetDevInfo, Id, default(UblkDevInfo)).ConfigureAwait(false);
+            return (UblkState)info.State == UblkState.Live && info.Pid == _control.Kernel.ProcessId ? -LinuxErrno.EBUSY : 0;
+        }
+        catch (UblkException exception) when (exception.Failure == UblkFailure.NoSuchDevice)
+        {
+            return 0;
+        }
     }
 
     /// <summary>Changes the size that the kernel shows.</summary>

@@ -12,6 +12,8 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed partial class UblkSession
 {
+    private static readonly TimeSpan NodeIsMade = TimeSpan.FromSeconds(2);
+
     private readonly UblkControlCall _control;
     private readonly AbuseDevice _device;
     private readonly UblkOptions _options;
@@ -128,7 +130,8 @@ internal sealed partial class UblkSession
     /// <summary>Opens the character device and has every queue offer its tags.</summary>
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
-        int error = await RetryWhileBusyAsync(() => Task.FromResult(-TryOpen()), null, cancellationToken).ConfigureAwait(false);
+        long start = _control.Time.GetTimestamp();
+        int error = await RetryWhileBusyAsync(() => Task.FromResult(-TryOpen(start)), null, cancellationToken).ConfigureAwait(false);
         if (_character is not { } character)
         {
             throw UblkErrors.ForDevice(error, Id);
@@ -152,6 +155,9 @@ internal sealed partial class UblkSession
             throw new UblkException(UblkFailure.TimedOut,
                 $"The queues of ublk{Id} did not begin within {_options.ControlTimeout}: the machine is overloaded, or the kernel is stuck.");
         }
+
+        // They may have been faster than the wait, which then does not look.
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private UblkQueuePort OpenQueue(UblkCharacterDevice character, int index)
@@ -166,10 +172,11 @@ internal sealed partial class UblkSession
         }
     }
 
-    private int TryOpen()
+    /// <summary>0, or an errno; EBUSY as well where the node is not there yet, which udev makes in its own time.</summary>
+    private int TryOpen(long start)
     {
         _character = _control.Kernel.Open(Id, out int error);
-        return error;
+        return error == LinuxErrno.ENOENT && _control.Time.GetElapsedTime(start) < NodeIsMade ? LinuxErrno.EBUSY : error;
     }
 
     /// <summary>

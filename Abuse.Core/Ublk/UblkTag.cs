@@ -1,4 +1,5 @@
 using Abuse.Core.Interop;
+using Microsoft.Win32.SafeHandles;
 
 namespace Abuse.Core;
 
@@ -58,8 +59,8 @@ internal sealed class UblkTag
     /// <summary>File I/O: whether it is on the request's own pages, and on no memory of ours.</summary>
     internal bool IsRegistered { get; set; }
 
-    /// <summary>File I/O: whether the device counts it as running.</summary>
-    internal bool IsInFile { get; set; }
+    /// <summary>File I/O: the file, held until it ends; null where none is under way, and the device counts nothing as running.</summary>
+    internal SafeFileHandle? File { get; set; }
 
     /// <summary>File I/O: when it began, on the device's clock; null where nobody listens.</summary>
     internal long? StartedAt { get; set; }
