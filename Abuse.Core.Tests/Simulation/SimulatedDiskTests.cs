@@ -6,6 +6,8 @@ namespace Abuse.Core.Tests;
 [TestFixtureSource(nameof(Profiles))]
 public sealed class SimulatedDiskTests(DiskProfile profile) : StoringTargetContract
 {
+    protected override int StressRounds => 4000;
+
     protected override BlockTarget Make(long size, int blockSize) => new SimulatedDisk(size, profile, blockSize);
 
     [Test]
@@ -30,5 +32,5 @@ public sealed class SimulatedDiskTests(DiskProfile profile) : StoringTargetContr
         Assert.Throws<ArgumentOutOfRangeException>(() => _ = new SimulatedDisk((1L << 50) + 512, profile));
     }
 
-    private static DiskProfile[] Profiles() => [DiskProfile.ConsumerSsd, DiskProfile.EnterpriseSsd, DiskProfile.Hdd, DiskProfile.Nvme, DiskProfile.Perfect];
+    private static DiskProfile[] Profiles() => [DiskProfile.ConsumerSsd, DiskProfile.EnterpriseSsd, DiskProfile.Nvme];
 }

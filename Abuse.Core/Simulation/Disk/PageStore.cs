@@ -22,7 +22,7 @@ internal sealed class PageStore
     private const int FanBits = 10;
     private const int Fan = 1 << FanBits;
 
-    private readonly Branch?[] _root;
+    private readonly PageBranch?[] _root;
     private readonly Stack<byte[]> _free;
     private object _token = new();
 
@@ -30,7 +30,7 @@ internal sealed class PageStore
     /// <param name="size">Bytes; 0 to <see cref="MaxSize"/>.</param>
     internal PageStore(long size)
     {
-        _root = new Branch?[(int)((size + (1L << (PageBits + FanBits + FanBits)) - 1) >> (PageBits + FanBits + FanBits))];
+        _root = new PageBranch?[(int)((size + (1L << (PageBits + FanBits + FanBits)) - 1) >> (PageBits + FanBits + FanBits))];
         _free = [];
         Pages = (size + PageSize - 1) >> PageBits;
     }
@@ -56,7 +56,7 @@ internal sealed class PageStore
     /// <summary>A page to write to, with its content in it.</summary>
     internal byte[] Own(long page)
     {
-        Leaf leaf = OwnLeaf(page);
+        PageLeaf leaf = OwnLeaf(page);
         int index = (int)page & (Fan - 1);
         byte[]? bytes = leaf.Pages[index];
         if (bytes is not null && leaf.Owns(index))
@@ -78,7 +78,7 @@ internal sealed class PageStore
     /// <returns>What was there.</returns>
     internal byte[]? Replace(long page, byte[]? bytes, out bool wasOwned)
     {
-        Leaf leaf = OwnLeaf(page);
+        PageLeaf leaf = OwnLeaf(page);
         int index = (int)page & (Fan - 1);
         byte[]? before = leaf.Pages[index];
         wasOwned = leaf.Owns(index);
@@ -90,7 +90,7 @@ internal sealed class PageStore
     /// <summary>As <see cref="Replace"/>, with a page that others have too, and that nobody writes to any more.</summary>
     internal void Share(long page, byte[]? bytes)
     {
-        Leaf leaf = OwnLeaf(page);
+        PageLeaf leaf = OwnLeaf(page);
         int index = (int)page & (Fan - 1);
         Stored += (bytes is null ? 0 : 1) - (leaf.Pages[index] is null ? 0 : 1);
         leaf.Set(index, bytes, isOwned: false);
@@ -140,32 +140,32 @@ internal sealed class PageStore
         }
     }
 
-    private Leaf OwnLeaf(long page)
+    private PageLeaf OwnLeaf(long page)
     {
-        ref Branch? branch = ref _root[(int)(page >> (FanBits + FanBits))];
+        ref PageBranch? branch = ref _root[(int)(page >> (FanBits + FanBits))];
         if (branch is null || branch.Owner != _token)
         {
-            branch = new Branch(branch, _token);
+            branch = new PageBranch(branch, _token);
         }
 
-        ref Leaf? leaf = ref branch.Leaves[(int)(page >> FanBits) & (Fan - 1)];
+        ref PageLeaf? leaf = ref branch.Leaves[(int)(page >> FanBits) & (Fan - 1)];
         if (leaf is null || leaf.Owner != _token)
         {
-            leaf = new Leaf(leaf, _token);
+            leaf = new PageLeaf(leaf, _token);
         }
 
         return leaf;
     }
 
     /// <summary>1024 leaves: 4 GiB.</summary>
-    private sealed class Branch(Branch? from, object owner)
+    private sealed class PageBranch(PageBranch? from, object owner)
     {
-        internal readonly Leaf?[] Leaves = from is null ? new Leaf?[Fan] : [.. from.Leaves];
+        internal readonly PageLeaf?[] Leaves = from is null ? new PageLeaf?[Fan] : [.. from.Leaves];
         internal readonly object Owner = owner;
     }
 
     /// <summary>1024 pages: 4 MiB.</summary>
-    private sealed class Leaf(Leaf? from, object owner)
+    private sealed class PageLeaf(PageLeaf? from, object owner)
     {
         internal readonly byte[]?[] Pages = from is null ? new byte[]?[Fan] : [.. from.Pages];
         internal readonly object Owner = owner;

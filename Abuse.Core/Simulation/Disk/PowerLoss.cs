@@ -9,17 +9,10 @@ namespace Abuse.Core;
 /// </remarks>
 public readonly record struct PowerLoss
 {
-    private enum Kind : byte
-    {
-        KeepNothing,
-        KeepEverything,
-        Random,
-    }
-
-    private readonly Kind _kind;
+    private readonly PowerLossKind _kind;
     private readonly ulong _seed;
 
-    private PowerLoss(Kind kind, ulong seed = 0)
+    private PowerLoss(PowerLossKind kind, ulong seed = 0)
     {
         _kind = kind;
         _seed = seed;
@@ -29,11 +22,11 @@ public readonly record struct PowerLoss
     public static PowerLoss KeepNothing => default;
 
     /// <summary>Every write stays that the disk was given, answered or not.</summary>
-    public static PowerLoss KeepEverything => new(Kind.KeepEverything);
+    public static PowerLoss KeepEverything => new(PowerLossKind.KeepEverything);
 
     /// <summary>Each unit has any of its versions from the durable one on, all equally likely.</summary>
     /// <param name="seed">Any number. The same number and the same writes leave the same content.</param>
-    public static PowerLoss Random(ulong seed) => new(Kind.Random, seed);
+    public static PowerLoss Random(ulong seed) => new(PowerLossKind.Random, seed);
 
     /// <summary>Which version a unit has.</summary>
     /// <param name="unit">The unit's number from the start of the disk.</param>
@@ -41,11 +34,24 @@ public readonly record struct PowerLoss
     /// <returns>0 for the durable one, to <paramref name="versions"/> for the newest.</returns>
     internal int Choose(long unit, int versions) => _kind switch
     {
-        Kind.KeepNothing => 0,
-        Kind.KeepEverything => versions,
+        PowerLossKind.KeepNothing => 0,
+        PowerLossKind.KeepEverything => versions,
         _ => (int)SeededHash.Below((uint)versions + 1, _seed, (ulong)unit),
     };
 
     /// <inheritdoc/>
-    public override string ToString() => _kind == Kind.Random ? string.Create(CultureInfo.InvariantCulture, $"Random({_seed})") : _kind.ToString();
+    public override string ToString() => _kind == PowerLossKind.Random ? string.Create(CultureInfo.InvariantCulture, $"Random({_seed})") : _kind.ToString();
+}
+
+/// <summary>The ways in which a power loss decides.</summary>
+internal enum PowerLossKind : byte
+{
+    /// <summary>The durable version.</summary>
+    KeepNothing,
+
+    /// <summary>The newest version.</summary>
+    KeepEverything,
+
+    /// <summary>Any version.</summary>
+    Random,
 }

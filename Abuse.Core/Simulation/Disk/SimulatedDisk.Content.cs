@@ -42,7 +42,7 @@ public sealed partial class SimulatedDisk
         _writes++;
         long end = offset + length;
 
-        // What is zeroes already only matters where a version of it that is not durable is something else, and this one is to be durable.
+        // What is zeroes already only matters where this write is to be durable, and its unit has versions that are not.
         long[] kept = fua && _unflushed is not null ? _unflushed.Pages() : [];
         for (long at = offset; at < end;)
         {

@@ -64,6 +64,16 @@ public sealed partial class SimulatedDisk
         }
     }
 
+    /// <summary>A clone of the content as reads see it.</summary>
+    internal PageStore CloneContent()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            return _content.Clone();
+        }
+    }
+
     /// <summary>For each atomic unit that a power loss may change, how many versions it has beyond the durable one.</summary>
     internal IReadOnlyDictionary<long, int> CountVersions()
     {

@@ -64,13 +64,18 @@ internal sealed class UnflushedWrites
         RemoveDurable();
     }
 
-    /// <summary>The pages that are kept, in order.</summary>
+    /// <summary>The pages of all units of which something is kept, in order.</summary>
     internal long[] Pages()
     {
         var pages = new SortedSet<long>();
+        int bits = Math.Max(0, _unitBits - PageStore.PageBits);
         for (int i = 0; i < Count; i++)
         {
-            pages.Add(At(i).Page);
+            long first = At(i).Page >> bits << bits;
+            for (long page = first; page < first + (1L << bits); page++)
+            {
+                pages.Add(page);
+            }
         }
 
         return [.. pages];

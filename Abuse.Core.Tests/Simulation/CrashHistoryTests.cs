@@ -1,0 +1,174 @@
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>Which versions a power loss may leave (I4, I5): all that a disk may, and no other, for every short trace that there is.</summary>
+[TestFixture]
+internal sealed class CrashHistoryTests
+{
+    private const int Unit = 512;
+
+    private readonly List<(int Op, bool IsCompletion)> _events = [];
+    private readonly List<CrashDeviceModel.OpKind> _ops = [];
+    private int _traces;
+
+    [TestCase(4, 4, ExpectedResult = 0, Description = "four operations, any overlap")]
+    [TestCase(6, 2, ExpectedResult = 0, Description = "six operations, two in flight")]
+    public int A_unit_is_left_with_exactly_what_a_disk_may_leave(int operations, int inFlight)
+    {
+        _traces = 0;
+        int differences = Extend(operations, inFlight, [], [new CrashDeviceModel().Left], new CrashDeviceModel());
+        TestContext.Out.WriteLine($"{_traces} traces");
+        Assert.That(_traces, Is.GreaterThan(8000));
+        return differences;
+    }
+
+    [Test]
+    public void Units_decide_for_themselves_so_that_a_write_may_be_torn_between_them()
+    {
+        BlockTrace trace = Trace(2 * Unit, log =>
+        {
+            Write(log, 0, 1, 0, 2 * Unit);
+            Write(log, 2, 3, 0, 2 * Unit);
+        });
+        var cursor = new CrashCursor(new CrashHistory(trace, Unit, isVolatile: true));
+        cursor.MoveTo(4);
+        Assert.That(cursor.Open, Has.Count.EqualTo(2));
+        Assert.That(cursor.Open.Select(row => CrashPick.Count(cursor, row)), Is.All.EqualTo(3));
+    }
+
+    [Test]
+    public void Without_a_volatile_cache_only_what_was_not_answered_is_open()
+    {
+        BlockTrace trace = Trace(2 * Unit, log =>
+        {
+            Write(log, 0, 1, 0, Unit);
+            Write(log, 2, null, Unit, Unit);
+        });
+        var cursor = new CrashCursor(new CrashHistory(trace, Unit, isVolatile: false));
+        cursor.MoveTo(3);
+        Assert.That(cursor.Open.Select(row => cursor.History.Unit(row).Unit), Is.EqualTo(new long[] { 1 }));
+    }
+
+    [Test]
+    public void Images_of_the_same_content_have_the_same_hash_and_others_not()
+    {
+        BlockTrace trace = Trace(2 * Unit, log =>
+        {
+            Write(log, 0, 1, 0, Unit);
+            Write(log, 2, 3, 0, Unit, content: 0);
+            Write(log, 4, 5, Unit, Unit, content: 0);
+            Write(log, 6, 7, 0, Unit, content: 1);
+        });
+        var history = new CrashHistory(trace, Unit, isVolatile: true);
+        var cursor = new CrashCursor(history);
+        var hashes = new List<UInt128>();
+        foreach (int point in new[] { 0, 2, 4, 6, 8 })
+        {
+            cursor.MoveTo(point);
+            hashes.Add(cursor.Hash);
+        }
+
+        Assert.That(hashes[0], Is.EqualTo(hashes[2]).And.EqualTo(hashes[3]), "zeroes are zeroes");
+        Assert.That(hashes[4], Is.EqualTo(hashes[1]), "the same bytes again");
+        Assert.That(hashes[1], Is.Not.EqualTo(hashes[0]));
+    }
+
+    /// <summary>Goes on with every event that may come next, and compares where there is none.</summary>
+    private int Extend(int operations, int inFlight, List<int> open, List<int[]> left, CrashDeviceModel model)
+    {
+        int differences = 0;
+        bool isEnd = true;
+        if (_ops.Count < operations && open.Count < inFlight)
+        {
+            isEnd = false;
+            foreach (CrashDeviceModel.OpKind kind in Enum.GetValues<CrashDeviceModel.OpKind>())
+            {
+                int op = _ops.Count;
+                _ops.Add(kind);
+                differences += With((op, false), [.. open, op], model.Submit(op, kind));
+                _ops.RemoveAt(op);
+            }
+        }
+
+        foreach (int op in open)
+        {
+            isEnd = false;
+            differences += With((op, true), [.. open.Where(other => other != op)], model.Complete(op, _ops[op]));
+        }
+
+        return isEnd ? Compare(left) : differences;
+
+        int With((int Op, bool IsCompletion) happened, List<int> nowOpen, CrashDeviceModel next)
+        {
+            _events.Add(happened);
+            left.Add(next.Left);
+            int found = Extend(operations, inFlight, nowOpen, left, next);
+            left.RemoveAt(left.Count - 1);
+            _events.RemoveAt(_events.Count - 1);
+            return found;
+        }
+    }
+
+    private int Compare(List<int[]> left)
+    {
+        _traces++;
+        BlockTrace trace = Trace(Unit, log =>
+        {
+            for (int op = 0; op < _ops.Count; op++)
+            {
+                int submitted = _events.IndexOf((op, false));
+                int completed = _events.IndexOf((op, true));
+                if (_ops[op] == CrashDeviceModel.OpKind.Flush)
+                {
+                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, null), completed, BioResult.Ok);
+                }
+                else
+                {
+                    Write(log, submitted, completed, 0, Unit, _ops[op] == CrashDeviceModel.OpKind.FuaWrite, content: op + 1);
+                }
+            }
+        });
+        var history = new CrashHistory(trace, Unit, isVolatile: true);
+        if (history.Rows == 0)
+        {
+            return 0;
+        }
+
+        var cursor = new CrashCursor(history);
+        for (int point = 0; point <= _events.Count; point++)
+        {
+            cursor.MoveTo(point);
+            UnitVersions unit = history.Unit(0);
+            int[] allowed = [.. Enumerable.Range(0, unit.Contents.Length).Where(version => cursor.IsAllowed(0, version))
+                .Select(version => version == 0 ? -1 : unit.Bios[version - 1]).Order()];
+            if (!allowed.SequenceEqual(left[point]))
+            {
+                TestContext.Out.WriteLine($"{string.Join(' ', _events.Select(happened => $"{(happened.IsCompletion ? "done" : _ops[happened.Op])}{happened.Op}"))}, "
+                    + $"after {point}: {string.Join(',', allowed)} instead of {string.Join(',', left[point])}");
+                return 1;
+            }
+        }
+
+        return 0;
+    }
+
+    private static void Write(TraceLog log, int submitted, int? completed, int offset, int length, bool fua = false, int? content = null)
+    {
+        byte[] bytes = new byte[length];
+        bytes.AsSpan().Fill((byte)(content ?? log.Count + 1));
+        int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, null);
+        if (completed is { } at)
+        {
+            log.Complete(bio, at, BioResult.Ok);
+        }
+    }
+
+    private static BlockTrace Trace(int size, Action<TraceLog> make)
+    {
+        var log = new TraceLog();
+        make(log);
+        long events = Enumerable.Range(0, log.Count).Max(bio => Math.Max(log.Get(bio).Submitted, log.Get(bio).Completed ?? 0)) + 1;
+        return new BlockTrace(new BlockGeometry(size) { Features = BlockFeatures.All }, new PageStore(size), log, [], events);
+    }
+}

@@ -1,0 +1,174 @@
+namespace Abuse.Core;
+
+/// <summary>One run of a <see cref="CrashExplorer"/>: a plan, workers that take states from it, and an eye on them.</summary>
+/// <remarks>
+/// The plan is under the lock, and gives states in numbered batches. A worker that finds one wrong ends the plan; what was given before it is
+/// checked to the end, so that the first in order is told, whoever was faster. A worker whose check hangs is left to itself, and another takes
+/// its place.
+/// </remarks>
+internal sealed class CrashExploration
+{
+    private const int BatchSize = 64;
+
+    private readonly CrashHistory _history;
+    private readonly Func<CrashState, ValueTask<CrashVerdict>> _check;
+    private readonly CrashExplorerOptions _options;
+    private readonly CancellationToken _cancellation;
+    private readonly long[] _outcomes = new long[(int)CrashOutcome.Hung + 1];
+    private readonly Lock _lock = new();
+    private readonly long _start = TimeProvider.System.GetTimestamp();
+    private readonly CrashPlan _plan;
+    private readonly IEnumerator<CrashPick> _picks;
+    private Found? _first;
+    private long _given;
+    private long _states;
+
+    internal CrashExploration(
+        CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, CrashExplorerOptions options, CancellationToken cancellationToken)
+    {
+        _history = history;
+        _check = check;
+        _options = options;
+        _cancellation = cancellationToken;
+        _plan = new CrashPlan(history, options);
+        _picks = _plan.Picks().GetEnumerator();
+    }
+
+    /// <summary>A state that was found wrong.</summary>
+    /// <param name="Number">Its place in the order of trying.</param>
+    /// <param name="Pick">Which.</param>
+    /// <param name="Verdict">What the check said.</param>
+    private sealed record Found(long Number, CrashPick Pick, CrashVerdict Verdict);
+
+    internal async Task<CrashReport> RunAsync()
+    {
+        var running = new List<(CrashWorker Worker, Task Task)>();
+        for (int i = 0; i < _options.Workers; i++)
+        {
+            running.Add(Start());
+        }
+
+        TimeSpan every = TimeSpan.FromMilliseconds(Math.Clamp(_options.CheckTimeout.TotalMilliseconds / 4, 10, 250));
+        while (running.Count != 0)
+        {
+            await Task.WhenAny(Task.WhenAll(running.Select(static one => one.Task)), Task.Delay(every, CancellationToken.None)).ConfigureAwait(false);
+            Tell();
+            for (int i = running.Count; i-- > 0;)
+            {
+                (CrashWorker worker, Task task) = running[i];
+                if (task.IsCompleted)
+                {
+                    await task.ConfigureAwait(false);
+                    running.RemoveAt(i);
+                }
+                else if (worker.TryGiveUp(_options.CheckTimeout) is { } hung)
+                {
+                    Note(hung.Number, hung.Pick, new CrashVerdict(CrashOutcome.Hung, $"The check did not end within {_options.CheckTimeout}."));
+                    running[i] = Start();
+                }
+            }
+        }
+
+        return await ReportAsync().ConfigureAwait(false);
+    }
+
+    private void Tell()
+    {
+        if (_options.Progress is { } progress)
+        {
+            lock (_lock)
+            {
+                progress.Report(new CrashProgress
+                {
+                    Stage = _plan.Stage,
+                    States = _states,
+                    Duplicates = _plan.Duplicates,
+                    Elapsed = TimeProvider.System.GetElapsedTime(_start),
+                });
+            }
+        }
+    }
+
+    private (CrashWorker Worker, Task Task) Start()
+    {
+        var worker = new CrashWorker(_history, _check);
+        return (worker, Task.Factory.StartNew(() => WorkAsync(worker), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
+    }
+
+    private async Task WorkAsync(CrashWorker worker)
+    {
+        var batch = new CrashPick[BatchSize];
+        while (Take(batch, out long number) is > 0 and int count)
+        {
+            for (int i = 0; i < count && !IsBeyond(number + i); i++)
+            {
+                CrashVerdict verdict = await worker.CheckAsync(number + i, batch[i]).ConfigureAwait(false);
+                if (worker.IsGivenUp)
+                {
+                    // It hung, another took its place, and whatever it says now was said already.
+                    return;
+                }
+
+                Note(number + i, batch[i], verdict);
+            }
+        }
+    }
+
+    /// <summary>Whether a state comes after one that was found wrong.</summary>
+    private bool IsBeyond(long number) => Volatile.Read(ref _first) is { } first && number > first.Number;
+
+    /// <summary>The next states and the number of the first.</summary>
+    private int Take(CrashPick[] batch, out long number)
+    {
+        lock (_lock)
+        {
+            number = _given;
+            int count = 0;
+            while (count < batch.Length && _first is null && !_cancellation.IsCancellationRequested && _picks.MoveNext())
+            {
+                batch[count++] = _picks.Current;
+            }
+
+            _given += count;
+            return count;
+        }
+    }
+
+    private void Note(long number, CrashPick pick, CrashVerdict verdict)
+    {
+        lock (_lock)
+        {
+            _states++;
+            _outcomes[(int)verdict.Outcome]++;
+            if (verdict.IsFailure && (_first is null || number < _first.Number))
+            {
+                _first = new Found(number, pick, verdict);
+            }
+        }
+    }
+
+    private async Task<CrashReport> ReportAsync()
+    {
+        var notes = new List<string>();
+        if (_cancellation.IsCancellationRequested)
+        {
+            notes.Add("It was cancelled: what is said is of the states until then.");
+        }
+        else if (_first is null && _plan.HasEndedEarly)
+        {
+            notes.Add($"The budget of {_options.MaxStates:N0} states ({nameof(CrashExplorerOptions.MaxStates)}) was spent while trying {_plan.Stage}: there are more.");
+        }
+
+        return new CrashReport
+        {
+            States = _states,
+            Duplicates = _plan.Duplicates,
+            IsExhaustive = _plan.IsExhaustive,
+            Outcomes = Enumerable.Range(0, _outcomes.Length).Where(outcome => _outcomes[outcome] != 0)
+                .ToDictionary(static outcome => (CrashOutcome)outcome, outcome => _outcomes[outcome]),
+            Failure = _first is null ? null : await new CrashMinimizer(_history, _check, _first.Verdict).RunAsync(_first.Pick).ConfigureAwait(false),
+            Notes = notes,
+            Elapsed = TimeProvider.System.GetElapsedTime(_start),
+        };
+    }
+}

@@ -1,0 +1,73 @@
+namespace Abuse.Core;
+
+/// <summary>How far a <see cref="CrashExplorer"/> goes. Immutable.</summary>
+public sealed record CrashExplorerOptions
+{
+    /// <summary>The most states that are checked; 100,000 if not given.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
+    public int MaxStates
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    } = 100_000;
+
+    /// <summary>How many states are checked at once: all processors if not given. A check must then be safe to be run several times at once.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
+    public int Workers
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    } = Environment.ProcessorCount;
+
+    /// <summary>How long one check may take; 30 seconds if not given.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0 and at most a day.</exception>
+    public TimeSpan CheckTimeout
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, TimeSpan.FromDays(1));
+            field = value;
+        }
+    } = TimeSpan.FromSeconds(30);
+
+    /// <summary>For the states that are tried at random.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>
+    /// Whether the disk had a volatile cache. If not, every answered write is durable, and only what was not answered can be lost or torn.
+    /// </summary>
+    public bool HasVolatileCache { get; init; } = true;
+
+    /// <summary>Is told of the progress, a few times a second, on a thread of the pool.</summary>
+    public IProgress<CrashProgress>? Progress { get; init; }
+}
+
+/// <summary>How far an exploration has come.</summary>
+public readonly record struct CrashProgress
+{
+    /// <summary>What is being tried.</summary>
+    public string Stage { get; internal init; }
+
+    /// <summary>States that were checked.</summary>
+    public long States { get; internal init; }
+
+    /// <summary>States that were not, having the content of one that was.</summary>
+    public long Duplicates { get; internal init; }
+
+    /// <summary>Since the start.</summary>
+    public TimeSpan Elapsed { get; internal init; }
+
+    /// <summary>A line for people.</summary>
+    public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+        $"{Stage}: {States:N0} states, {Duplicates:N0} duplicates, {States / Math.Max(Elapsed.TotalSeconds, 0.001):N0} states/s");
+}

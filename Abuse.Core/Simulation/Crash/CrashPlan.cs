@@ -1,0 +1,156 @@
+namespace Abuse.Core;
+
+/// <summary>Which states are tried, in order: each content once for each set of marks, the simplest states of all points first.</summary>
+/// <remarks>One thread's. It goes through the states itself, by their hashes alone, so that whoever checks them gets only new ones.</remarks>
+internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions options)
+{
+    /// <summary>Points with more states than this are not tried exhaustively.</summary>
+    private const ulong MostNumbered = 1 << 16;
+
+    /// <summary>After so many duplicates one after the other, chance finds nothing new.</summary>
+    private const int DuplicatesInVain = 20_000;
+
+    /// <summary>How many picks may be looked at for each state that may be checked.</summary>
+    private const long PicksForState = 50;
+
+    private readonly HashSet<(UInt128 Hash, int Marks)> _seen = [];
+    private CrashCursor _cursor = new(history);
+    private List<CrashDeviation> _deviations = [];
+    private long _picks;
+
+    /// <summary>Duplicates since the last that was none.</summary>
+    private int _inVain;
+
+    /// <summary>Whether a point has too many states to try all.</summary>
+    private bool _hasSkipped;
+
+    /// <summary>What is being tried.</summary>
+    internal string Stage { get; private set; } = "";
+
+    internal long Duplicates { get; private set; }
+
+    /// <summary>Whether every state that there can be was given.</summary>
+    internal bool IsExhaustive { get; private set; }
+
+    /// <summary>Whether the budget ended it.</summary>
+    internal bool HasEndedEarly { get; private set; }
+
+    /// <summary>The states to check.</summary>
+    internal IEnumerable<CrashPick> Picks()
+    {
+        foreach (CrashPick pick in All())
+        {
+            if (++_picks > PicksForState * options.MaxStates || _seen.Count == options.MaxStates)
+            {
+                HasEndedEarly = true;
+                yield break;
+            }
+
+            _cursor.Reset();
+            pick.Apply(_cursor, _deviations);
+            if (_seen.Add((_cursor.Hash, _cursor.Marks)))
+            {
+                _inVain = 0;
+                yield return pick;
+            }
+            else
+            {
+                Duplicates++;
+                _inVain++;
+            }
+        }
+
+        IsExhaustive = !_hasSkipped;
+    }
+
+    private IEnumerable<CrashPick> All()
+    {
+        Stage = "no deviation";
+        foreach (long point in Points())
+        {
+            yield return new CrashPick(point, CrashPickKind.AsSeen);
+            yield return new CrashPick(point, CrashPickKind.NothingKept);
+            yield return new CrashPick(point, CrashPickKind.EverythingKept);
+        }
+
+        Stage = "one deviation";
+        foreach (long point in Points())
+        {
+            for (int i = 0; i < _deviations.Count; i++)
+            {
+                yield return new CrashPick(point, CrashPickKind.One, i);
+            }
+        }
+
+        Stage = "two deviations";
+        foreach (long point in Points())
+        {
+            for (int i = 0; i < _deviations.Count; i++)
+            {
+                for (int k = i + 1; k < _deviations.Count; k++)
+                {
+                    yield return new CrashPick(point, CrashPickKind.Two, i, k);
+                }
+            }
+        }
+
+        Stage = "all states";
+        foreach (long point in Points())
+        {
+            ulong count = CountStates();
+            _hasSkipped |= count == 0;
+            for (ulong number = 0; number < count; number++)
+            {
+                yield return new CrashPick(point, CrashPickKind.Numbered, Number: number);
+            }
+        }
+
+        if (!_hasSkipped)
+        {
+            yield break;
+        }
+
+        Stage = "states at random";
+        _inVain = 0;
+        for (ulong round = 0; _inVain < DuplicatesInVain; round++)
+        {
+            foreach (long point in Points())
+            {
+                yield return new CrashPick(point, CrashPickKind.Random, Number: SeededHash.Of(options.Seed, round, (ulong)point));
+            }
+        }
+    }
+
+    /// <summary>The points after which something is different, with the cursor at each.</summary>
+    private IEnumerable<long> Points()
+    {
+        _cursor = new CrashCursor(history);
+        for (long point = 0; point <= history.Events.Length; point++)
+        {
+            if (point != 0 && history.Events[point - 1].Bio is { } bio && history.Trace[bio].Op == BioOp.Read)
+            {
+                continue;
+            }
+
+            _cursor.MoveTo(point);
+            _deviations = CrashDeviation.Find(_cursor);
+            yield return point;
+        }
+    }
+
+    /// <summary>How many states there are at the cursor's point; 0 for too many.</summary>
+    private ulong CountStates()
+    {
+        ulong count = 1;
+        foreach (int row in _cursor.Open)
+        {
+            count *= (ulong)CrashPick.Count(_cursor, row);
+            if (count > MostNumbered)
+            {
+                return 0;
+            }
+        }
+
+        return count;
+    }
+}

@@ -1,0 +1,227 @@
+using System.Globalization;
+
+namespace Abuse.Core;
+
+/// <summary>How a <see cref="BlockRecorder"/> records. Immutable.</summary>
+public sealed record BlockRecorderOptions
+{
+    /// <summary>
+    /// Whether each bio is recorded with the place in the program that submitted it: what a report of a missing flush points at. Costs some
+    /// microseconds a bio, and sees no further than the thread that submits.
+    /// </summary>
+    public bool CallSites { get; init; }
+
+    /// <summary>Bytes of recorded data after which bios fail with <see cref="BioResult.NoSpace"/>; 2 GiB if not given.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
+    public long MaxBytes
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    } = 2L << 30;
+}
+
+/// <summary>A layer over a target that records what passes through it, for a <see cref="CrashExplorer"/>.</summary>
+/// <remarks>
+/// <para>
+/// Thread-safe: any threads, any transport. What a bio does is the target's; the recorder adds one lock and a copy of what is written. The
+/// order of events is the one in which they came to that lock, so that a completion that a program has seen precedes whatever the program
+/// submits then.
+/// </para>
+/// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>.</para>
+/// </remarks>
+public sealed class BlockRecorder : BlockTarget
+{
+    private readonly Lock _lock = new();
+    private readonly BlockTarget _target;
+    private readonly BlockRecorderOptions _options;
+    private readonly PageStore _initial;
+    private readonly List<TraceMark> _marks = [];
+    private readonly TraceLog _log = new();
+    private long _events;
+    private long _bytes;
+    private bool _isFull;
+    private bool _isStopped;
+
+    private BlockRecorder(BlockTarget target, BlockRecorderOptions options, PageStore initial)
+    {
+        _target = target;
+        _options = options;
+        _initial = initial;
+    }
+
+    /// <inheritdoc/>
+    public override BlockGeometry Geometry => _target.Geometry;
+
+    /// <inheritdoc/>
+    public override string? Identity => _target.Identity;
+
+    /// <summary>
+    /// Reads what the target has and begins to record. Nobody else may write to the target meanwhile, and all that is there counts as durable.
+    /// </summary>
+    /// <param name="target">What does the work; stays the caller's, and must outlive the recorder.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <exception cref="BlockIOException">The target's content can't be read.</exception>
+    public static async Task<BlockRecorder> StartAsync(BlockTarget target, BlockRecorderOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
+        PageStore initial = target is SimulatedDisk disk ? disk.CloneContent() : await TargetImage.ReadAsync(target).ConfigureAwait(false);
+        return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
+    }
+
+    /// <summary>Marks this moment.</summary>
+    /// <param name="text">What it is.</param>
+    /// <returns>
+    /// How many events have happened. A crash after that many or more comes after the mark: what was acknowledged then must survive.
+    /// </returns>
+    public long Mark(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        lock (_lock)
+        {
+            ThrowIfStopped();
+            _marks.Add(new TraceMark { Event = ++_events, Text = text });
+            return _events;
+        }
+    }
+
+    /// <summary>Ends the recording. Bios go on to the target, unrecorded; those that have no answer yet never have one in the trace.</summary>
+    /// <exception cref="InvalidOperationException">It was ended already, or there was too much to record.</exception>
+    public BlockTrace Stop()
+    {
+        lock (_lock)
+        {
+            ThrowIfStopped();
+            if (_isFull)
+            {
+                throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
+                    $"More was written than the recorder keeps ({ByteSize.Format(_options.MaxBytes)}): raise {nameof(BlockRecorderOptions)}.{nameof(BlockRecorderOptions.MaxBytes)}, or record a shorter workload."));
+            }
+
+            _isStopped = true;
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override BioResult Execute(in BioHead bio, BioSpans data)
+    {
+        int index = Begin(bio, data);
+        if (index == Full)
+        {
+            return BioResult.NoSpace;
+        }
+
+        BioResult result = _target.Execute(bio, data);
+        if (result == BioResult.Pending)
+        {
+            Forget(index);
+        }
+        else
+        {
+            End(index, result);
+        }
+
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<BioResult> ExecuteAsync(BioHead bio, Memory<byte> data, CancellationToken overtaken)
+    {
+        int index = Begin(bio, new BioSpans(data.Span));
+        if (index == Full)
+        {
+            return BioResult.NoSpace;
+        }
+
+        try
+        {
+            BioResult result = await _target.ExecuteAsync(bio, data, overtaken).ConfigureAwait(false);
+            End(index, result);
+            return result;
+        }
+        catch
+        {
+            End(index, BioResult.IoError);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override BlockExtent GetExtent(long offset) => _target.GetExtent(offset);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{nameof(BlockRecorder)} of {_target}";
+
+    private const int NotRecorded = -1;
+
+    private const int Full = -2;
+
+    private int Begin(in BioHead bio, BioSpans data)
+    {
+        string? callSite = _options.CallSites ? CallSite.Find() : null;
+        lock (_lock)
+        {
+            if (_isStopped)
+            {
+                return NotRecorded;
+            }
+
+            int kept = bio.Op == BioOp.Write ? data.Length : 0;
+            if (_bytes + kept > _options.MaxBytes)
+            {
+                _isFull = true;
+                return Full;
+            }
+
+            _bytes += kept;
+            return _log.Add(bio, data, _events++, callSite);
+        }
+    }
+
+    private void End(int index, BioResult result)
+    {
+        if (index == NotRecorded)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (!_isStopped)
+            {
+                _log.Complete(index, _events++, result);
+            }
+        }
+    }
+
+    /// <summary>A call that left its bio pending has had no effect, and comes again.</summary>
+    private void Forget(int index)
+    {
+        if (index == NotRecorded)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (!_isStopped && !_log.TryRemoveLast(index))
+            {
+                // Others came meanwhile, and their numbers stay.
+                _log.Void(index, _events++);
+            }
+        }
+    }
+
+    private void ThrowIfStopped()
+    {
+        if (_isStopped)
+        {
+            throw new InvalidOperationException("The recording was ended by Stop.");
+        }
+    }
+}

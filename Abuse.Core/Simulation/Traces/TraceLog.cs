@@ -1,0 +1,130 @@
+namespace Abuse.Core;
+
+/// <summary>The bios of a trace and their bytes, packed: 64 bytes for each beside what it wrote.</summary>
+/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of 1 MiB, long writes in arrays of their own.</remarks>
+internal sealed class TraceLog
+{
+    private const int BlockSize = 1 << 20;
+
+    /// <summary>What is longer than this has an array of its own, so that the rest of a block is never much.</summary>
+    private const int LongData = BlockSize / 16;
+
+    private const int PartBits = 10;
+
+    private readonly List<Entry[]> _parts = [];
+    private byte[] _block = [];
+    private int _used;
+
+    internal int Count { get; private set; }
+
+    internal int Add(in BioHead bio, BioSpans data, long submitted, string? callSite)
+    {
+        if (Count >> PartBits == _parts.Count)
+        {
+            _parts.Add(new Entry[1 << PartBits]);
+        }
+
+        ref Entry entry = ref At(Count);
+        entry = new Entry
+        {
+            Op = bio.Op,
+            Fua = bio.Fua,
+            Offset = bio.Op == BioOp.Flush ? 0 : bio.Offset,
+            Length = bio.Op == BioOp.Flush ? 0 : bio.Length,
+            Submitted = submitted,
+            Completed = -1,
+            CallSite = callSite,
+        };
+        if (bio.Op == BioOp.Write && data.Length != 0)
+        {
+            (entry.Block, entry.Start) = Place(data.Length);
+            data.CopyTo(entry.Block.AsSpan(entry.Start, data.Length));
+        }
+
+        return Count++;
+    }
+
+    /// <summary>Takes the last bio back: it did not happen.</summary>
+    internal bool TryRemoveLast(int index)
+    {
+        if (index != Count - 1)
+        {
+            return false;
+        }
+
+        Entry entry = At(index);
+        if (entry.Block == _block && entry.Block is not null)
+        {
+            _used = entry.Start;
+        }
+
+        At(index) = default;
+        Count--;
+        return true;
+    }
+
+    internal void Complete(int index, long at, BioResult result)
+    {
+        ref Entry entry = ref At(index);
+        entry.Completed = at;
+        entry.Result = result;
+    }
+
+    /// <summary>Makes of a bio one that asked for nothing.</summary>
+    internal void Void(int index, long at)
+    {
+        ref Entry entry = ref At(index);
+        entry = new Entry { Op = BioOp.Read, Submitted = entry.Submitted, Completed = at, Result = BioResult.Canceled };
+    }
+
+    internal TracedBio Get(int index)
+    {
+        ref readonly Entry entry = ref At(index);
+        return new TracedBio
+        {
+            Index = index,
+            Op = entry.Op,
+            Offset = entry.Offset,
+            Length = entry.Length,
+            Fua = entry.Fua,
+            Submitted = entry.Submitted,
+            Completed = entry.Completed < 0 ? null : entry.Completed,
+            Result = entry.Result,
+            Data = entry.Block is null ? default(ReadOnlyMemory<byte>) : entry.Block.AsMemory(entry.Start, (int)entry.Length),
+            CallSite = entry.CallSite,
+        };
+    }
+
+    private (byte[] Block, int Start) Place(int length)
+    {
+        if (length > LongData)
+        {
+            return (GC.AllocateUninitializedArray<byte>(length), 0);
+        }
+
+        if (_block.Length - _used < length)
+        {
+            _block = GC.AllocateUninitializedArray<byte>(BlockSize);
+            _used = 0;
+        }
+
+        _used += length;
+        return (_block, _used - length);
+    }
+
+    private ref Entry At(int index) => ref _parts[index >> PartBits][index & ((1 << PartBits) - 1)];
+
+    private struct Entry
+    {
+        internal BioOp Op;
+        internal bool Fua;
+        internal BioResult Result;
+        internal int Start;
+        internal long Offset;
+        internal long Length;
+        internal long Submitted;
+        internal long Completed;
+        internal byte[]? Block;
+        internal string? CallSite;
+    }
+}
