@@ -40,6 +40,16 @@ public sealed partial class ToStringTests
         using BioServer server = _device.Control.Serve(new NullTarget(512));
         using BioAttachment attachment = _device.Attach(new MemoryTarget(1 << 20));
         using var module = new AbuseModule();
+        BlockRecorder recorder = await BlockRecorder.StartAsync(new MemoryTarget(4096));
+        new TargetCaller(recorder, TargetPath.MayBlock).Write(512, new byte[512]);
+        recorder.Mark("here");
+        BlockTrace trace = recorder.Stop();
+        CrashState? state = null;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, one =>
+        {
+            state = one;
+            return new(CrashVerdict.SilentWrong("no"));
+        }, new CrashExplorerOptions { Workers = 1 });
         using var file = new TempFile();
         FileTarget onFile = FileTarget.Create(file.Path, 4096);
         var memory = new UserMemoryMap();
@@ -60,6 +70,12 @@ public sealed partial class ToStringTests
             (memory, "1 regions, 100 bytes"), (new AbuseInfo(), ""), (new AbuseTransferHeader(), ""), (new AbuseVector(), ""),
             (rig.Disk, "/dev/ublkb0: ublk0: 1 MiB"), (rig.Disk.Plan, "ublk0: 1 MiB"), (rig.Disk.GetStatistics(), "0 errors"), (made, "/dev/ublkb3: Dead"),
             (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
+            (new SimulatedDisk(1 << 20), "SimulatedDisk, 1 MiB"), (DiskProfile.Nvme, "Nvme, 16384 B whole, 256 MiB of volatile cache"),
+            (PowerLoss.Random(7), "Random(7)"), (recorder, "BlockRecorder of MemoryTarget"), (new BlockRecorderOptions(), "CallSites = False"),
+            (trace, "1 bios in 3 events, 4 KiB"), (trace[0], "0: Write 512 bytes at 512, Ok"), (trace.Marks[0], "Text = here"),
+            (report, "1 crash states in "), (report.Failure!, "c0:e0: SilentWrong: no"), (report.Failure!.Verdict, "SilentWrong: no"), (state!, "c0:e0"),
+            (new CrashExplorerOptions { Workers = 1 }, "100,000 states at most, 1 at once, with a volatile cache"), (default(CrashProgress), "0 states, 0 duplicates"),
+            (new CrashFailureException("m"), "m"),
             (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
         ];
         foreach ((object value, string part) in all)

@@ -8,7 +8,7 @@ internal sealed class PowerLossTests
 {
     private const int Size = 3 * 4096;
 
-    private static readonly int Runs = int.TryParse(Environment.GetEnvironmentVariable("ABUSE_MODEL_RUNS"), out int runs) ? runs / 10 : 300;
+    private static readonly int Runs = int.TryParse(Environment.GetEnvironmentVariable("ABUSE_MODEL_RUNS"), out int runs) ? runs / 50 : 60;
 
     [Test]
     public void Without_a_flush_everything_may_be_lost_and_after_one_nothing()
@@ -151,7 +151,7 @@ internal sealed class PowerLossTests
             }
 
             TestBytes.AssertSame(Image(disk), model.Content, $"seed {seed}:");
-            HashSet<string>? images = model.Images(2000);
+            HashSet<string>? images = model.Images(500);
             if (images is null)
             {
                 for (ulong loss = 0; loss < 20; loss++)

@@ -16,7 +16,8 @@ internal sealed class CrashExploration
     private readonly CancellationToken _cancellation;
     private readonly long[] _outcomes = new long[(int)CrashOutcome.Hung + 1];
     private readonly Lock _lock = new();
-    private readonly long _start = TimeProvider.System.GetTimestamp();
+    private readonly TimeProvider _time;
+    private readonly long _start;
     private readonly CrashPlan _plan;
     private readonly IEnumerator<CrashPick> _picks;
     private Found? _first;
@@ -29,6 +30,8 @@ internal sealed class CrashExploration
         _history = history;
         _check = check;
         _options = options;
+        _time = options.TimeProvider;
+        _start = _time.GetTimestamp();
         _cancellation = cancellationToken;
         _plan = new CrashPlan(history, options);
         _picks = _plan.Picks().GetEnumerator();
@@ -48,10 +51,16 @@ internal sealed class CrashExploration
             running.Add(Start());
         }
 
-        TimeSpan every = TimeSpan.FromMilliseconds(Math.Clamp(_options.CheckTimeout.TotalMilliseconds / 4, 10, 250));
+        using var watch = new PeriodicTimer(TimeSpan.FromMilliseconds(Math.Clamp(_options.CheckTimeout.TotalMilliseconds / 4, 10, 250)), _time);
+        Task tick = watch.WaitForNextTickAsync(CancellationToken.None).AsTask();
         while (running.Count != 0)
         {
-            await Task.WhenAny(Task.WhenAll(running.Select(static one => one.Task)), Task.Delay(every, CancellationToken.None)).ConfigureAwait(false);
+            await Task.WhenAny(Task.WhenAll(running.Select(static one => one.Task)), tick).ConfigureAwait(false);
+            if (tick.IsCompleted)
+            {
+                tick = watch.WaitForNextTickAsync(CancellationToken.None).AsTask();
+            }
+
             Tell();
             for (int i = running.Count; i-- > 0;)
             {
@@ -83,7 +92,7 @@ internal sealed class CrashExploration
                     Stage = _plan.Stage,
                     States = _states,
                     Duplicates = _plan.Duplicates,
-                    Elapsed = TimeProvider.System.GetElapsedTime(_start),
+                    Elapsed = _time.GetElapsedTime(_start),
                 });
             }
         }
@@ -91,7 +100,7 @@ internal sealed class CrashExploration
 
     private (CrashWorker Worker, Task Task) Start()
     {
-        var worker = new CrashWorker(_history, _check);
+        var worker = new CrashWorker(_history, _check, _time);
         return (worker, Task.Factory.StartNew(() => WorkAsync(worker), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
     }
 
@@ -168,7 +177,7 @@ internal sealed class CrashExploration
                 .ToDictionary(static outcome => (CrashOutcome)outcome, outcome => _outcomes[outcome]),
             Failure = _first is null ? null : await new CrashMinimizer(_history, _check, _first.Verdict).RunAsync(_first.Pick).ConfigureAwait(false),
             Notes = notes,
-            Elapsed = TimeProvider.System.GetElapsedTime(_start),
+            Elapsed = _time.GetElapsedTime(_start),
         };
     }
 }

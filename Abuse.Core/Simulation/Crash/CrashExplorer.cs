@@ -27,6 +27,7 @@ public static class CrashExplorer
         ArgumentNullException.ThrowIfNull(trace);
         ArgumentNullException.ThrowIfNull(check);
         options ??= new CrashExplorerOptions();
+        ArgumentNullException.ThrowIfNull(options.TimeProvider);
         return await new CrashExploration(HistoryOf(trace, options), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
     }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Abuse.Core;
 
 /// <summary>How far a <see cref="CrashExplorer"/> goes. Immutable.</summary>
@@ -48,8 +50,15 @@ public sealed record CrashExplorerOptions
     /// </summary>
     public bool HasVolatileCache { get; init; } = true;
 
+    /// <summary>The clock for <see cref="CheckTimeout"/> and for what reports say of time; the system's if not given.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
     /// <summary>Is told of the progress, a few times a second, on a thread of the pool.</summary>
     public IProgress<CrashProgress>? Progress { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{MaxStates:N0} states at most, {Workers} at once, {(HasVolatileCache ? "with" : "without")} a volatile cache");
 }
 
 /// <summary>How far an exploration has come.</summary>
@@ -68,6 +77,6 @@ public readonly record struct CrashProgress
     public TimeSpan Elapsed { get; internal init; }
 
     /// <summary>A line for people.</summary>
-    public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Stage}: {States:N0} states, {Duplicates:N0} duplicates, {States / Math.Max(Elapsed.TotalSeconds, 0.001):N0} states/s");
 }

@@ -13,7 +13,7 @@ internal sealed class CrashMinimizer(CrashHistory history, Func<CrashState, Valu
 
     internal async Task<CrashFailure> RunAsync(CrashPick pick)
     {
-        CrashCursor cursor = new CrashWorker(history, check).Find(pick);
+        CrashCursor cursor = new CrashWorker(history, check, TimeProvider.System).Find(pick);
         if (_verdict.Outcome != CrashOutcome.Hung)
         {
             await ReduceAsync(cursor).ConfigureAwait(false);

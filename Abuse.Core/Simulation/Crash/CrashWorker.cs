@@ -7,7 +7,7 @@ namespace Abuse.Core;
 /// One chain of continuations uses it; <see cref="TryGiveUp"/> is for whoever watches over it. A worker that was given up has an image
 /// whose every bio fails, so that a check that wakes later can't see another state.
 /// </remarks>
-internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check)
+internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private CrashCursor _cursor = new(history);
@@ -26,7 +26,7 @@ internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTa
         Find(pick);
         lock (_lock)
         {
-            _busy = (number, pick, TimeProvider.System.GetTimestamp());
+            _busy = (number, pick, time.GetTimestamp());
         }
 
         CrashVerdict verdict = await CheckAsync().ConfigureAwait(false);
@@ -61,7 +61,7 @@ internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTa
 
     /// <summary>Checks the state of a cursor.</summary>
     internal static ValueTask<CrashVerdict> CheckAsync(CrashCursor cursor, Func<CrashState, ValueTask<CrashVerdict>> check) =>
-        new CrashWorker(cursor.History, check) { _cursor = cursor }.CheckAsync();
+        new CrashWorker(cursor.History, check, TimeProvider.System) { _cursor = cursor }.CheckAsync();
 
     /// <summary>If its check has taken longer than it may, leaves it to itself.</summary>
     /// <returns>What it was about; null if it goes on.</returns>
@@ -69,7 +69,7 @@ internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTa
     {
         lock (_lock)
         {
-            if (_busy is not { } busy || TimeProvider.System.GetElapsedTime(busy.Since) < limit)
+            if (_busy is not { } busy || time.GetElapsedTime(busy.Since) < limit)
             {
                 return null;
             }
