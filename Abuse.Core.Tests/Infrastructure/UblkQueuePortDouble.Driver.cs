@@ -6,6 +6,7 @@ namespace Abuse.Core.Tests;
 internal sealed partial class UblkQueuePortDouble
 {
     private const int IoError = 5;
+    private const int BadFile = 9;
     private const int BadAddress = 14;
     private const int Busy = 16;
     private const int Invalid = 22;
@@ -215,17 +216,18 @@ internal sealed partial class UblkQueuePortDouble
             return;
         }
 
-        int result = _world.FileResult?.Invoke(entry.Result) ?? entry.Result;
+        // The ring's table is looked at when an entry is taken, not when it is filled in.
+        int result = _file is null ? -BadFile : _world.FileResult?.Invoke(entry.Result) ?? entry.Result;
         if (result > 0)
         {
             memory = memory.Slice(entry.Skip, result);
             if (entry.IsWrite)
             {
-                RandomAccess.Write(entry.File!, memory, entry.Offset);
+                RandomAccess.Write(_file!, memory, entry.Offset);
             }
             else
             {
-                result = RandomAccess.Read(entry.File!, memory, entry.Offset);
+                result = RandomAccess.Read(_file!, memory, entry.Offset);
             }
         }
 

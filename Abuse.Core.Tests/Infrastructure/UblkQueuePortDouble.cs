@@ -123,7 +123,7 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
     {
         CheckThread("StartFileIO");
         Fail("StartFileIO");
-        _entries.Enqueue(new Entry(EntryKind.File, tag, length, address) { IsWrite = write, Offset = offset, Skip = skip, File = _file });
+        _entries.Enqueue(new Entry(EntryKind.File, tag, length, address) { IsWrite = write, Offset = offset, Skip = skip });
     }
 
     internal override int Exchange(Span<UblkEvent> events, bool wait)
@@ -261,6 +261,5 @@ internal sealed partial class UblkQueuePortDouble(UblkCharacterDouble character,
 
         internal int Skip { get; init; }
 
-        internal SafeFileHandle? File { get; init; }
     }
 }

@@ -32,6 +32,21 @@ internal sealed class UblkFollowTests
     }
 
     [Test]
+    public async Task A_disk_that_was_made_read_only_and_is_held_open_stays_so()
+    {
+        AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));
+        device.Control.SetStatus(Info(flags: AbuseFlags.ReadOnly | AbuseFlags.Reconnect));
+        await using var rig = await UblkRig.StartAsync(device);
+        using var log = new EventLog();
+        rig.World.Hold(0, "mounted on /mnt");
+        device.Control.SetStatus(Info(flags: AbuseFlags.Reconnect));
+        await Soon.Until(() => log.Of(12).Any(static happened => happened.Payload!.Any(static value => $"{value}".Contains("mounted on /mnt", StringComparison.Ordinal))), "the event");
+        Assert.That(rig.Kernel.IsReadOnly);
+        TestBytes.AssertSame(await rig.ReadAsync(0, 4096), new byte[4096]);
+        rig.World.Close(0, "mounted on /mnt");
+    }
+
+    [Test]
     public async Task A_kernel_without_resize_shows_the_flag_all_the_same()
     {
         AbuseDevice device = AbuseDevice.Create(new MemoryTarget(Size));

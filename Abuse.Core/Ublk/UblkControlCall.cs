@@ -109,7 +109,16 @@ internal sealed class UblkControlCall(UblkKernel kernel, TimeSpan timeout, TimeP
             IsBackground = true,
             Name = name,
         };
-        thread.Start();
+        try
+        {
+            thread.Start();
+        }
+        catch (Exception exception)
+        {
+            done.SetException(new UblkException(UblkFailure.NoResources,
+                $"A thread for {name} could not be started: raise the limit on threads (ulimit -u, or the container's pids).", null, exception));
+        }
+
         return done.Task;
     }
 }

@@ -79,6 +79,12 @@ public sealed partial class UblkDisk
 
         if (_session is { } current && !current.Plan.HasShapeOf(geometry))
         {
+            if (current.Plan.HasShapeOf(geometry with { IsReadOnly = true }) && FindHolders() is { Count: > 0 } holders)
+            {
+                throw new UblkException(UblkFailure.Busy,
+                    $"{Path} stays read-only, as it was made, while somebody has it open: {string.Join(", ", holders)}. Close it, and change the device again.");
+            }
+
             // Blocks and features are fixed once a disk is started.
             await EndSessionAsync(current).ConfigureAwait(false);
         }

@@ -166,7 +166,8 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// <summary>
     /// Leaves the disk to a server to come, which takes it over by <see cref="RecoverAsync(int, AbuseDevice, UblkOptions?, CancellationToken)"/>:
     /// what is in flight ends, and new requests wait in the kernel. Not one fails. What is in flight for longer than
-    /// <see cref="UblkOptions.DrainTimeout"/> is given back unanswered, as by a server that was killed.
+    /// <see cref="UblkOptions.DrainTimeout"/> is given back unanswered, as by a server that was killed; but this one lives, and what it still
+    /// does must not reach the store after the next server has begun (B7).
     /// </summary>
     /// <exception cref="UblkException">
     /// The disk was not made to be recovered, or the kernel can't: it is served as before. Or a queue had no free tag in time
@@ -190,7 +191,10 @@ public sealed partial class UblkDisk : IAsyncDisposable
     /// Stops the disk, lets what is in flight end, and removes it. Who has it open gets errors from now on. Requests that take longer than
     /// <see cref="UblkOptions.DrainTimeout"/> are failed.
     /// </summary>
-    /// <exception cref="UblkException">It can't be removed, since somebody has it open: the message names who. The kernel removes it later.</exception>
+    /// <exception cref="UblkException">
+    /// It can't be removed, since somebody has it open: the message names who. The kernel removes it later. Or a thread is still inside the
+    /// target (<see cref="UblkFailure.TimedOut"/>): another disposal, when that has returned, ends it, and <see cref="Completion"/>.
+    /// </exception>
     public async ValueTask DisposeAsync()
     {
         if (!_disposed)
@@ -228,6 +232,12 @@ public sealed partial class UblkDisk : IAsyncDisposable
         catch (UblkException) when (_session is { Ended.IsCompleted: true })
         {
             _disposed = true;
+            throw;
+        }
+        catch (Exception exception) when (exception is not UblkException)
+        {
+            // A fault before anything was stopped: it is served on.
+            _ending = false;
             throw;
         }
         finally

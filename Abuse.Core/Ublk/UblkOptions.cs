@@ -48,7 +48,8 @@ public sealed record UblkOptions
     public TimeSpan ControlTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How long requests that are in flight may take once the disk is being disposed; then they fail. Up to one day, 10 seconds by default.
+    /// How long requests that are in flight may take once the disk is being disposed, when they fail, or handed over, when they are given back
+    /// unanswered. Up to one day, 10 seconds by default.
     /// </summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

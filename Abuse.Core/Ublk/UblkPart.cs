@@ -50,7 +50,7 @@ internal sealed class UblkPart(UblkTag tag) : Submission
         }
         catch (OutOfMemoryException)
         {
-            // The bio must complete all the same. It has failed, so that nobody looks for bytes; the commit asks for memory again.
+            // The bio must complete all the same: a read that was answered fails for it, and the commit asks for memory again.
             (tag.Buffer, Data) = (null, default);
             return;
         }

@@ -25,6 +25,12 @@ internal sealed partial class UblkQueue
     {
         // The handle is held until the I/O ends: who disposes the target must not find its file free, by its lock, while a write is under way.
         SafeFileHandle handle = file.Handle;
+        if (handle.IsClosed)
+        {
+            ForgetFile();
+            return false;
+        }
+
         if (!TryHold(handle))
         {
             return false;
@@ -32,7 +38,8 @@ internal sealed partial class UblkQueue
 
         if (handle != _file)
         {
-            if (_port.UseFile(handle) != 0)
+            // What was filled in for the other file is not looked up before it is handed over, and goes on after a short end.
+            if (_filesBusy != 0 || _port.UseFile(handle) != 0)
             {
                 handle.DangerousRelease();
                 return false;
@@ -96,11 +103,17 @@ internal sealed partial class UblkQueue
         }
     }
 
-    /// <summary>Another target is attached than the file's: the ring's hold on it would keep its file system from being unmounted.</summary>
+    /// <summary>
+    /// The file's target is not attached any more, or disposed: the ring's hold on it would keep its file system from being unmounted. Not while
+    /// there is I/O on it.
+    /// </summary>
     private void ForgetFile()
     {
-        _port.UseFile(null);
-        _file = null;
+        if (_file is not null && _filesBusy == 0)
+        {
+            _port.UseFile(null);
+            _file = null;
+        }
     }
 
     private void ContinueFile(UblkTag tag)
@@ -179,7 +192,12 @@ internal sealed partial class UblkQueue
             {
                 if (tag.File is { } file)
                 {
-                    file.DangerousRelease();
+                    // Where the ring tells no more the kernel may still write: the file stays locked as long as this process is there.
+                    if (_filesBusy == 0)
+                    {
+                        file.DangerousRelease();
+                    }
+
                     tag.File = null;
                     _device.LeaveInline(tag.Generation, BioResult.IoError);
                 }

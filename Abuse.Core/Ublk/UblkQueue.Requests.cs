@@ -77,7 +77,7 @@ internal sealed partial class UblkQueue
                     return;
                 }
             }
-            else if (_file is not null)
+            else
             {
                 ForgetFile();
             }
@@ -121,9 +121,14 @@ internal sealed partial class UblkQueue
             return false;
         }
 
+        if (tag.Op == BioOp.Read)
+        {
+            return true;
+        }
+
         // Whatever becomes of the copy: the next reader must not see what it left.
         tag.Buffer.Used = Math.Max(tag.Buffer.Used, (int)tag.Length);
-        return tag.Op == BioOp.Read || _port.CopyFromRequest(tag.Index, tag.Buffer.Memory.Span[..(int)tag.Length]) == 0;
+        return _port.CopyFromRequest(tag.Index, tag.Buffer.Memory.Span[..(int)tag.Length]) == 0;
     }
 
     /// <summary>
@@ -151,6 +156,12 @@ internal sealed partial class UblkQueue
     /// <summary>Commits a request's outcome, once (B1).</summary>
     private void Finish(UblkTag tag, BioResult result)
     {
+        if (result == BioResult.Ok && tag.Op == BioOp.Read && !tag.IsRegistered && tag.Buffer is null)
+        {
+            // A swap found no memory (UblkPart), so that the answer's bytes had nowhere to go.
+            result = BioResult.IoError;
+        }
+
         if (result == BioResult.Ok && tag.Op == BioOp.Read && !KernelCopies && !tag.IsRegistered
             && _port.CopyToRequest(tag.Index, tag.Buffer!.Memory.Span[..(int)tag.Length]) != 0)
         {

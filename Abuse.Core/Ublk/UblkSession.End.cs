@@ -30,7 +30,7 @@ internal sealed partial class UblkSession
     /// <summary>
     /// Asks the kernel to stop the device if nobody has it open; <see cref="StopAsync"/> follows. False if somebody has.
     /// </summary>
-    /// <exception cref="UblkException">The kernel doesn't say which; nothing was stopped.</exception>
+    /// <exception cref="UblkException">The kernel doesn't say which, and nothing was stopped; or not yet, and it may stop it later.</exception>
     internal async Task<bool> TryStopAsync() =>
         await _control.TryAsync(UblkCommand.TryStopDev, Id, []).ConfigureAwait(false) switch
         {

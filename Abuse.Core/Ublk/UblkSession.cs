@@ -176,7 +176,8 @@ internal sealed partial class UblkSession
     private int TryOpen(long start)
     {
         _character = _control.Kernel.Open(Id, out int error);
-        return error == LinuxErrno.ENOENT && _control.Time.GetElapsedTime(start) < NodeIsMade ? LinuxErrno.EBUSY : error;
+        TimeSpan patience = NodeIsMade < _options.ControlTimeout / 2 ? NodeIsMade : _options.ControlTimeout / 2;
+        return error == LinuxErrno.ENOENT && _control.Time.GetElapsedTime(start) < patience ? LinuxErrno.EBUSY : error;
     }
 
     /// <summary>
