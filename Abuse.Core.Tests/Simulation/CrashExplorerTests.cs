@@ -56,12 +56,13 @@ internal sealed class CrashExplorerTests
         Assert.That(report.States, Is.EqualTo(images.Count));
         foreach ((string id, byte[] image) in images)
         {
-            await CrashExplorer.ReplayAsync(trace, id, async state =>
+            CrashVerdict verdict = await CrashExplorer.ReplayAsync(trace, id, async state =>
             {
                 Assert.That(state.Id, Is.EqualTo(id));
                 TestBytes.AssertSame(await ReadAsync(state), image, id);
                 return CrashVerdict.Recovered;
             });
+            Assert.That(verdict, Is.EqualTo(CrashVerdict.Recovered));
         }
     }
 

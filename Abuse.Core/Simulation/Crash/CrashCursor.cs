@@ -71,11 +71,13 @@ internal sealed class CrashCursor
         for (; Point < point; Point++)
         {
             CrashEvent happened = _history.Events[Point];
+            Marks += happened.IsMark ? 1 : 0;
             if (happened.Bio is not { } bio)
             {
-                Marks++;
+                continue;
             }
-            else if (happened.IsCompletion)
+
+            if (happened.IsCompletion)
             {
                 settles |= Complete(bio);
             }

@@ -85,14 +85,19 @@ internal sealed class CrashHistory
     /// <summary>The event from which on each bio's write is durable, and the table of events.</summary>
     private long[] FindDurable(bool isVolatile)
     {
+        foreach (TraceMark mark in _trace.Marks)
+        {
+            Events[mark.Event - 1] = new CrashEvent(null, IsCompletion: false, IsMark: true);
+        }
+
         var flushes = new List<(long Submitted, long Completed)>();
         for (int i = 0; i < _trace.Count; i++)
         {
             TracedBio bio = _trace[i];
-            Events[bio.Submitted] = new CrashEvent(i, false);
+            Events[bio.Submitted] = new CrashEvent(i, IsCompletion: false, IsMark: false);
             if (bio.Completed is { } completed)
             {
-                Events[completed] = new CrashEvent(i, true);
+                Events[completed] = new CrashEvent(i, IsCompletion: true, IsMark: false);
                 if (bio is { Op: BioOp.Flush, Result: BioResult.Ok })
                 {
                     flushes.Add((bio.Submitted, completed));
@@ -278,8 +283,8 @@ internal sealed class CrashHistory
     }
 }
 
-/// <summary>Something that happened: a bio's submission or completion, or a mark, which has no bio.</summary>
-internal readonly record struct CrashEvent(int? Bio, bool IsCompletion);
+/// <summary>Something that happened: a bio's submission or completion, or a mark; or nothing, where a bio was taken back.</summary>
+internal readonly record struct CrashEvent(int? Bio, bool IsCompletion, bool IsMark);
 
 /// <summary>The versions of a unit; arrays that go together, by version, but <see cref="Bios"/>, which is by version less one.</summary>
 internal sealed record UnitVersions(long Unit, int[] Bios, ReadOnlyMemory<byte>[] Contents, UInt128[] Hashes, long[] LostAt);

@@ -127,7 +127,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
         _cursor = new CrashCursor(history);
         for (long point = 0; point <= history.Events.Length; point++)
         {
-            if (point != 0 && history.Events[point - 1].Bio is { } bio && history.Trace[bio].Op == BioOp.Read)
+            if (point != 0 && history.Events[point - 1] is { IsMark: false } last && (last.Bio is not { } bio || history.Trace[bio].Op == BioOp.Read))
             {
                 continue;
             }

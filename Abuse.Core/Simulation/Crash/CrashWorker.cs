@@ -56,6 +56,7 @@ internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTa
 
         _cursor.Reset();
         pick.Apply(_cursor, _deviations);
+        _image ??= new CrashImage(_cursor);
         return _cursor;
     }
 

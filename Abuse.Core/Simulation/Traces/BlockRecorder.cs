@@ -116,7 +116,18 @@ public sealed class BlockRecorder : BlockTarget
             return BioResult.NoSpace;
         }
 
-        BioResult result = _target.Execute(bio, data);
+        BioResult result;
+        try
+        {
+            result = _target.Execute(bio, data);
+        }
+        catch
+        {
+            // What it did before it threw nobody knows: a write that failed may have landed.
+            End(index, BioResult.IoError);
+            throw;
+        }
+
         if (result == BioResult.Pending)
         {
             Forget(index);
