@@ -82,7 +82,7 @@ public sealed class EventSourceTests
             int calls = 0;
             rig.World.DiskCallFails = _ => ++calls == 1 ? 5 : null;
             device.Control.SetStatus(RawRig.Info(flags: AbuseFlags.Reconnect | AbuseFlags.ReadOnly));
-            await Soon.Until(() => calls == 1, "the kernel was asked");
+            await Soon.Until(() => calls >= 1, "the kernel was asked");
         }),
         new("OperationUnknown", EventLevel.Warning, ["ublk0/0", 77], static async (device, _) =>
         {
