@@ -116,6 +116,37 @@ internal sealed class PowerLossTests
     }
 
     [Test]
+    public async Task In_steady_state_reads_writes_and_flushes_allocate_nothing()
+    {
+        var disk = new SimulatedDisk(1 << 20);
+        byte[] buffer = new byte[4096];
+        await Allocations.AssertNone(rounds =>
+        {
+            for (int round = 0; round < rounds; round++)
+            {
+                int offset = round % 256 * 4096;
+                Run(disk, new BioHead { Op = BioOp.Write, Offset = offset, Length = 4096, Fua = round % 7 == 0 }, buffer);
+                Run(disk, new BioHead { Op = BioOp.Write, Offset = offset, Length = 512 }, buffer.AsSpan(0, 512));
+                Run(disk, new BioHead { Op = BioOp.Read, Offset = offset, Length = 4096 }, buffer);
+                if (round % 10 == 0)
+                {
+                    Run(disk, new BioHead { Op = BioOp.Flush }, default);
+                }
+            }
+
+            return Task.CompletedTask;
+        });
+
+        static void Run(SimulatedDisk disk, in BioHead bio, Span<byte> data)
+        {
+            if (disk.Execute(bio, new BioSpans(data)) != BioResult.Ok)
+            {
+                Assert.Fail($"{bio}");
+            }
+        }
+    }
+
+    [Test]
     public void A_unit_of_several_pages_is_whole_even_where_the_cache_was_full()
     {
         const int Unit = 64 << 10;

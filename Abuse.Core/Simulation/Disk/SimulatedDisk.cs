@@ -14,7 +14,7 @@ namespace Abuse.Core;
 /// </para>
 /// <para>
 /// Thread-safe, under one lock. Memory is used for what is stored and for what is not durable yet, up to the profile's cache. In steady
-/// state no bio allocates. After disposal, and without power, every bio fails with <see cref="BioResult.Offline"/>.
+/// state a read, a write and a flush allocate nothing. After disposal, and without power, every bio fails with <see cref="BioResult.Offline"/>.
 /// </para>
 /// </remarks>
 public sealed partial class SimulatedDisk : BlockTarget
