@@ -87,69 +87,6 @@ internal sealed partial class UnflushedWrites
         }
     }
 
-    /// <summary>All writes up to a number are durable, but for some that had not been answered.</summary>
-    /// <param name="last">The last write's number.</param>
-    /// <param name="except">Those that are not covered.</param>
-    internal void Flush(ulong last, ReadOnlySpan<ulong> except)
-    {
-        for (int i = 0; i < Count; i++)
-        {
-            ref Entry entry = ref At(i);
-            entry.IsDurable |= entry.Write <= last && !except.Contains(entry.Write);
-        }
-
-        Compact();
-    }
-
-    /// <summary>One write is durable.</summary>
-    internal void MakeDurable(ulong write)
-    {
-        for (int i = Count; i-- > 0 && At(i).Write >= write;)
-        {
-            ref Entry entry = ref At(i);
-            entry.IsDurable |= entry.Write == write;
-        }
-
-        RemoveDurable();
-    }
-
-    /// <summary>Forgets what is durable and what lies below it in the same unit.</summary>
-    private void Compact()
-    {
-        var durable = new HashSet<long>();
-        int kept = Count;
-        for (int i = Count; i-- > 0;)
-        {
-            Entry entry = At(i);
-            int left = 0;
-            for (int rest = entry.Sectors; rest != 0; rest &= rest - 1)
-            {
-                int sector = BitOperations.TrailingZeroCount(rest);
-                long unit = UnitOf(entry.Page, sector);
-                if (entry.IsDurable)
-                {
-                    durable.Add(unit);
-                }
-                else if (!durable.Contains(unit))
-                {
-                    left |= 1 << sector;
-                }
-            }
-
-            if (left == 0)
-            {
-                Forget(entry);
-                continue;
-            }
-
-            entry.Sectors = (byte)left;
-            At(--kept) = entry;
-        }
-
-        _first = (_first + kept) & (_ring.Length - 1);
-        Count -= kept;
-    }
-
     /// <summary>The oldest is a floor that nothing lies below.</summary>
     private void RemoveDurable()
     {
