@@ -17,8 +17,6 @@ internal sealed class UblkLayoutTests
              ("Pid", 16, 4), ("Flags", 24, 8), ("ServerFlags", 32, 8), ("OwnerUid", 40, 4), ("OwnerGid", 44, 4)]),
         (typeof(UblkIoDescriptor), 24, [("OpFlags", 0, 4), ("Sectors", 4, 4), ("StartSector", 8, 8), ("Address", 16, 8)]),
         (typeof(UblkIoCommandPayload), 16, [("Queue", 0, 2), ("Tag", 2, 2), ("Result", 4, 4), ("Address", 8, 8)]),
-        (typeof(UblkBatchHeader), 16, [("Queue", 0, 2), ("Flags", 2, 2), ("Count", 4, 2), ("ElementSize", 6, 1)]),
-        (typeof(UblkBatchElement), 8, [("Tag", 0, 2), ("BufferIndex", 2, 2), ("Result", 4, 4)]),
         (typeof(UblkAutoBufReg), 8, [("Index", 0, 2), ("Flags", 2, 1)]),
         (typeof(UblkParams), 152,
             [("Length", 0, 4), ("Types", 4, 4),
@@ -51,8 +49,6 @@ internal sealed class UblkLayoutTests
         Assert.That(Unsafe.SizeOf<UblkDevInfo>(), Is.EqualTo(64));
         Assert.That(Unsafe.SizeOf<UblkIoDescriptor>(), Is.EqualTo(UblkAbi.DescriptorSize));
         Assert.That(Unsafe.SizeOf<UblkIoCommandPayload>(), Is.EqualTo(16));
-        Assert.That(Unsafe.SizeOf<UblkBatchHeader>(), Is.EqualTo(16));
-        Assert.That(Unsafe.SizeOf<UblkBatchElement>(), Is.EqualTo(8));
         Assert.That(Unsafe.SizeOf<UblkAutoBufReg>(), Is.EqualTo(8));
         Assert.That(Unsafe.SizeOf<UblkParams>(), Is.EqualTo(UblkAbi.ParamsLength));
     }

@@ -71,11 +71,6 @@ internal static class UblkAbi
     internal const uint AttrFua = 1u << 3;
     internal const uint AttrsKnown = (AttrFua << 1) - 1;
 
-    // flags of a batch header.
-    internal const ushort BatchHasZoneLba = 1 << 0;
-    internal const ushort BatchHasBufAddr = 1 << 1;
-    internal const ushort BatchAutoBufRegFallback = 1 << 2;
-
     /// <summary>A buffer that can't be registered is delivered with <see cref="IoNeedRegBuf"/> instead of failing its request.</summary>
     internal const byte AutoBufRegFallback = 1;
 

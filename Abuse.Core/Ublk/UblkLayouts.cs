@@ -79,27 +79,6 @@ internal struct UblkIoCommandPayload
     [FieldOffset(8)] internal ulong Address;
 }
 
-/// <summary>The payload of a batch command: 16 bytes.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 16)]
-internal struct UblkBatchHeader
-{
-    [FieldOffset(0)] internal ushort Queue;
-    [FieldOffset(2)] internal ushort Flags;
-    [FieldOffset(4)] internal ushort Count;
-
-    /// <summary>Bytes in an element.</summary>
-    [FieldOffset(6)] internal byte ElementSize;
-}
-
-/// <summary>One tag in a batch: 8 bytes, before the optional buffer address.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 8)]
-internal struct UblkBatchElement
-{
-    [FieldOffset(0)] internal ushort Tag;
-    [FieldOffset(2)] internal ushort BufferIndex;
-    [FieldOffset(4)] internal int Result;
-}
-
 /// <summary>Where a request's buffer is to be registered: 8 bytes, which travel as the address of the submission.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 8)]
 internal struct UblkAutoBufReg
