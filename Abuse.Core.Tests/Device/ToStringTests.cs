@@ -70,6 +70,7 @@ public sealed partial class ToStringTests
             (memory, "1 regions, 100 bytes"), (new AbuseInfo(), ""), (new AbuseTransferHeader(), ""), (new AbuseVector(), ""),
             (rig.Disk, "/dev/ublkb0: ublk0: 1 MiB"), (rig.Disk.Plan, "ublk0: 1 MiB"), (rig.Disk.GetStatistics(), "0 errors"), (made, "/dev/ublkb3: Dead"),
             (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
+            (new InjectedFault { Id = 3, Effect = FaultEffect.Lost, Op = BioOp.Write, Length = 512, DamagedOffset = 0, DamagedLength = 512 }, "fault 3: Lost by rule 0 at 0 ms, Write 512 bytes at 0, bytes 0 to 511 wrong"),
             (new SimulatedDisk(1 << 20), "SimulatedDisk, 1 MiB"), (DiskProfile.Nvme, "Nvme, 16384 B whole, 256 MiB of volatile cache"),
             (PowerLoss.Random(7), "Random(7)"), (recorder, "BlockRecorder of MemoryTarget"), (new BlockRecorderOptions(), "CallSites = False"),
             (trace, "1 bios in 3 events, 4 KiB"), (trace[0], "0: Write 512 bytes at 512, Ok"), (trace.Marks[0], "Text = here"),

@@ -121,7 +121,7 @@ internal sealed class CrashHistoryTests
                 int completed = _events.IndexOf((op, true));
                 if (_ops[op] == CrashDeviceModel.OpKind.Flush)
                 {
-                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, null), completed, BioResult.Ok);
+                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, default, null), completed, default, BioResult.Ok);
                 }
                 else
                 {
@@ -157,10 +157,10 @@ internal sealed class CrashHistoryTests
     {
         byte[] bytes = new byte[length];
         bytes.AsSpan().Fill((byte)(content ?? log.Count + 1));
-        int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, null);
+        int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, default, null);
         if (completed is { } at)
         {
-            log.Complete(bio, at, BioResult.Ok);
+            log.Complete(bio, at, default, BioResult.Ok);
         }
     }
 

@@ -22,6 +22,7 @@ public sealed partial class SimulatedDisk : BlockTarget
     private readonly Lock _lock = new();
     private readonly UnflushedWrites? _unflushed;
     private readonly PageStore _content;
+    private readonly List<InjectedFault> _faults = [];
 
     /// <summary>The number of the last write.</summary>
     private ulong _writes;
@@ -56,6 +57,18 @@ public sealed partial class SimulatedDisk : BlockTarget
 
     /// <inheritdoc/>
     public override BlockGeometry Geometry { get; }
+
+    /// <summary>The faults that were injected so far, in order.</summary>
+    public IReadOnlyList<InjectedFault> Faults
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _faults];
+            }
+        }
+    }
 
     /// <summary>What kind of disk it is.</summary>
     public DiskProfile Profile { get; }

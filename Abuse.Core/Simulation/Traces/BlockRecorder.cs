@@ -22,6 +22,18 @@ public sealed record BlockRecorderOptions
             field = value;
         }
     } = 2L << 30;
+
+    /// <summary>The clock of the times in the trace; the system's if not given.</summary>
+    /// <exception cref="ArgumentNullException">The value is null.</exception>
+    public TimeProvider TimeProvider
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = TimeProvider.System;
 }
 
 /// <summary>A layer over a target that records what passes through it, for a <see cref="CrashExplorer"/>.</summary>
@@ -39,6 +51,7 @@ public sealed class BlockRecorder : BlockTarget
     private readonly BlockTarget _target;
     private readonly BlockRecorderOptions _options;
     private readonly PageStore _initial;
+    private readonly long _start;
     private readonly List<TraceMark> _marks = [];
     private readonly TraceLog _log = new();
     private long _events;
@@ -51,6 +64,7 @@ public sealed class BlockRecorder : BlockTarget
         _target = target;
         _options = options;
         _initial = initial;
+        _start = options.TimeProvider.GetTimestamp();
     }
 
     /// <inheritdoc/>
@@ -84,7 +98,7 @@ public sealed class BlockRecorder : BlockTarget
         lock (_lock)
         {
             ThrowIfStopped();
-            _marks.Add(new TraceMark { Event = ++_events, Text = text });
+            _marks.Add(new TraceMark { Event = ++_events, At = Now, Text = text });
             return _events;
         }
     }
@@ -103,7 +117,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _isStopped = true;
-            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events);
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events) { Faults = (_target as SimulatedDisk)?.Faults ?? [] };
         }
     }
 
@@ -168,6 +182,8 @@ public sealed class BlockRecorder : BlockTarget
     /// <inheritdoc/>
     public override string ToString() => $"{nameof(BlockRecorder)} of {_target}";
 
+    private TimeSpan Now => _options.TimeProvider.GetElapsedTime(_start);
+
     private const int NotRecorded = -1;
 
     private const int Full = -2;
@@ -190,7 +206,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _bytes += kept;
-            return _log.Add(bio, data, _events++, callSite);
+            return _log.Add(bio, data, _events++, Now, callSite);
         }
     }
 
@@ -205,7 +221,7 @@ public sealed class BlockRecorder : BlockTarget
         {
             if (!_isStopped)
             {
-                _log.Complete(index, _events++, result);
+                _log.Complete(index, _events++, Now, result);
             }
         }
     }
@@ -223,7 +239,7 @@ public sealed class BlockRecorder : BlockTarget
             if (!_isStopped && !_log.TryRemoveLast(index))
             {
                 // Others came meanwhile, and their numbers stay.
-                _log.Void(index, _events++);
+                _log.Void(index, _events++, Now);
             }
         }
     }
