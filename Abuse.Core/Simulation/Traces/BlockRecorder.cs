@@ -34,6 +34,9 @@ public sealed record BlockRecorderOptions
             field = value;
         }
     } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"at most {ByteSize.Format(MaxBytes)}{(CallSites ? ", with call sites" : "")}";
 }
 
 /// <summary>A layer over a target that records what passes through it, for a <see cref="CrashExplorer"/>.</summary>
