@@ -16,6 +16,9 @@ internal abstract class DeviceLoop : TimeProvider
     /// <summary>Has something done on the loop's thread. Thread-safe, and allocates nothing in steady state.</summary>
     internal abstract void Post(ILoopWork work);
 
+    /// <summary>Whether a bio from another thread may be handed over; if not, the loop's run has failed by it.</summary>
+    internal abstract bool TryAdmitForeign(in BioHead bio);
+
     /// <summary>Runs what is posted until a condition holds: a synchronous call on the loop's thread waits by it.</summary>
     internal abstract void RunUntil(ManualResetEventSlim done);
 }

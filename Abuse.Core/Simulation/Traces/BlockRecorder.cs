@@ -86,9 +86,14 @@ public sealed class BlockRecorder : BlockTarget
     {
         ArgumentNullException.ThrowIfNull(target);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
-        PageStore initial = target is SimulatedDisk disk ? disk.CloneContent() : await TargetImage.ReadAsync(target).ConfigureAwait(false);
-        return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
+        options ??= new BlockRecorderOptions();
+        return target is SimulatedDisk disk
+            ? Start(disk, options)
+            : new BlockRecorder(target, options, await TargetImage.ReadAsync(target).ConfigureAwait(false));
     }
+
+    /// <summary>The same for a simulated disk, whose content need not be read.</summary>
+    internal static BlockRecorder Start(SimulatedDisk disk, BlockRecorderOptions options) => new(disk, options, disk.CloneContent());
 
     /// <summary>Marks this moment.</summary>
     /// <param name="text">What it is.</param>
