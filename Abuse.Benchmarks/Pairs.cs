@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Abuse.Core;
 
 namespace Abuse.Benchmarks;
 
@@ -35,6 +36,20 @@ internal static class Pairs
                 ("bare copies", Sync(scaling.BareCopies)),
                 ("BlockClient, sync", Sync(scaling.BlockClients)));
             await scaling.Cleanup();
+        }
+
+        foreach (BioOp op in new[] { BioOp.Read, BioOp.Write })
+        {
+            var simulated = new SimulatedOperations { Op = op };
+            await simulated.Setup();
+            await CompareAsync(
+                $"4 KiB {op}s of a simulated disk, synchronous, image of 16 MiB, a flush each 64",
+                ("attached MemoryTarget", Sync(simulated.Memory)),
+                ("simulated disk", Sync(simulated.Disk)),
+                ("with a plan of three faults", Sync(simulated.DiskWithFaults)),
+                ("with faults and recorded", simulated.DiskWithFaultsRecorded),
+                ("in a run on virtual time", simulated.DiskInRun));
+            await simulated.Cleanup();
         }
 
         var served = new ChannelServed();
