@@ -13,7 +13,7 @@ namespace Abuse.Benchmarks;
 public class SimulatedOperations
 {
     private const int Block = 4096;
-    private const int Count = 2048;
+    private const int Count = 16384;
     private const long Size = 16 << 20;
 
     private readonly byte[] _buffer = new byte[Block];
