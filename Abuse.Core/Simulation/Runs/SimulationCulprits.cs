@@ -6,8 +6,8 @@ namespace Abuse.Core;
 internal static class SimulationCulprits
 {
     private const string Usual =
-        "The usual culprits: SemaphoreSlim.WaitAsync that had to wait; a Channel without AllowSynchronousContinuations; Task.Yield; Task.Run; Task.Delay, "
-        + "a Timer or a CancellationTokenSource with a timeout that was not given the simulation's clock (sim.Time); a TaskCompletionSource with "
+        "The usual culprits: SemaphoreSlim.WaitAsync that had to wait; a Channel without AllowSynchronousContinuations; Task.Yield; Task.Run; a delay, "
+        + "a timer or a CancellationTokenSource with a timeout that was not given the simulation's clock (sim.Time); a TaskCompletionSource with "
         + "RunContinuationsAsynchronously; a file or a socket. ";
 
     internal static string Describe(in BioHead bio) => string.Create(CultureInfo.InvariantCulture,
@@ -23,7 +23,7 @@ internal static class SimulationCulprits
         $"Nothing is left to do at {at} of virtual time, and the workload has not ended: it awaits something that is not on the simulation's loop, and that did not come within {waited} of real time, or that never comes (a bio that hangs, a lock that nobody releases). {Usual}");
 
     internal static string DescribeBusy(TimeSpan waited) => string.Create(CultureInfo.InvariantCulture,
-        $"The workload has kept the simulation's loop for {waited} of real time without an await that waits: an endless loop, or a blocking call (Task.Wait, Result, a lock) for something that only the loop can do. Its thread is left to itself.");
+        $"The workload has kept the simulation's loop for {waited} of real time and waited for nothing: an endless loop, or a blocking call (Task.Wait, Result, a lock) for something that only the loop can do. Its thread is left to itself.");
 
     private static string Of(BioHead bio) => bio.Op == BioOp.Flush ? "Flush" : string.Create(CultureInfo.InvariantCulture, $"{bio.Op} of {bio.Length} bytes at {bio.Offset}");
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
@@ -10,13 +11,13 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
     /// <summary>How a run ended.</summary>
     /// <param name="Result">What is known of it.</param>
     /// <param name="Failure">What it threw; null for nothing.</param>
-    private sealed record Ended(SimulationResult? Result, Exception? Failure);
+    private sealed record RunEnd(SimulationResult? Result, Exception? Failure);
 
     internal async Task<SimulationResult> RunAsync()
     {
         bool isReplay = SimulationReplay.TryRead(name, out ulong asked, out IReadOnlyList<FaultTape> tapes);
         ulong chosen = isReplay ? asked : seed;
-        Ended ended = await RunOnceAsync(chosen, isReplay ? tapes : null).ConfigureAwait(false);
+        RunEnd ended = await RunOnceAsync(chosen, isReplay ? tapes : null).ConfigureAwait(false);
         if (ended.Failure is null)
         {
             return ended.Result!;
@@ -32,11 +33,11 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
     }
 
     /// <summary>Leaves faults out, in ever smaller groups, as long as the workload fails as before.</summary>
-    private async Task<(Ended Ended, string? Note)> ShrinkAsync(Ended failed, IReadOnlyList<FaultTape> tapes)
+    private async Task<(RunEnd End, string? Note)> ShrinkAsync(RunEnd failed, IReadOnlyList<FaultTape> tapes)
     {
         string like = KindOf(failed.Failure!);
         int before = tapes.Sum(static tape => tape.Count);
-        Ended again = await RunOnceAsync(seed, tapes).ConfigureAwait(false);
+        RunEnd again = await RunOnceAsync(seed, tapes).ConfigureAwait(false);
         if (again.Failure is null || KindOf(again.Failure) != like)
         {
             return (failed, "The same seed and faults did not fail the same way a second time: the workload depends on something that is not the seed's, as the system's clock, hash codes, Guid.NewGuid, static state, or other threads.");
@@ -51,7 +52,7 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
             for (int from = 0; from < total && runs < options.ShrinkRuns; runs++)
             {
                 IReadOnlyList<FaultTape> fewer = Without(tapes, from, size);
-                Ended tried = await RunOnceAsync(seed, fewer).ConfigureAwait(false);
+                RunEnd tried = await RunOnceAsync(seed, fewer).ConfigureAwait(false);
                 if (tried.Failure is not null && KindOf(tried.Failure) == like)
                 {
                     (failed, tapes, isSmaller) = (tried, fewer, true);
@@ -85,16 +86,36 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
         return kept;
     }
 
-    /// <summary>What two failures have in common that are the same but for their numbers.</summary>
-    private static string KindOf(Exception failure) =>
-        failure.GetType().FullName + ": " + string.Concat((failure is SimulationException ? failure.Message.Split('\n')[0] : failure.Message).Where(static character => !char.IsAsciiDigit(character)));
+    /// <summary>
+    /// What two failures have in common that are the same: the type, and the place in the workload's own assembly. Messages tell seldom the same
+    /// twice, and those of test frameworks gather what failed before.
+    /// </summary>
+    private string KindOf(Exception failure)
+    {
+        string type = failure.GetType().FullName!;
+        if (failure is SimulationException)
+        {
+            return type + ": " + string.Concat(failure.Message.Split('\n')[0].Where(static character => !char.IsAsciiDigit(character)));
+        }
+
+        string? theirs = DiagnosticMethodInfo.Create(workload)?.DeclaringAssemblyName;
+        foreach (StackFrame frame in new StackTrace(failure, fNeedFileInfo: true).GetFrames())
+        {
+            if (DiagnosticMethodInfo.Create(frame) is { } method && method.DeclaringAssemblyName == theirs)
+            {
+                return string.Create(CultureInfo.InvariantCulture, $"{type} at {method.DeclaringTypeName}.{method.Name}, line {frame.GetFileLineNumber()}");
+            }
+        }
+
+        return type;
+    }
 
     /// <summary>One run, on a thread of its own, with an eye on it.</summary>
-    private async Task<Ended> RunOnceAsync(ulong seed, IReadOnlyList<FaultTape>? tapes)
+    private async Task<RunEnd> RunOnceAsync(ulong seed, IReadOnlyList<FaultTape>? tapes)
     {
         var loop = new SimulationLoop(options);
         var simulation = new BlockSimulation(seed, loop, options, tapes);
-        var ended = new TaskCompletionSource<Ended>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var ended = new TaskCompletionSource<RunEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() => ended.SetResult(Run(loop, simulation))) { IsBackground = true, Name = $"simulation {seed}" }.Start();
         using var watch = new PeriodicTimer(TimeSpan.FromMilliseconds(Math.Clamp(options.StallTimeout.TotalMilliseconds / 4, 10, 250)), options.RealTime);
         Task tick = watch.WaitForNextTickAsync(CancellationToken.None).AsTask();
@@ -111,7 +132,7 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
             {
                 var failure = new SimulationException(SimulationCulprits.DescribeBusy(options.StallTimeout));
                 loop.Fail(failure);
-                return new Ended(null, failure);
+                return new RunEnd(null, failure);
             }
         }
 
@@ -119,7 +140,7 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
     }
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "It is told to the caller, with what is known of the run.")]
-    private Ended Run(SimulationLoop loop, BlockSimulation simulation)
+    private RunEnd Run(SimulationLoop loop, BlockSimulation simulation)
     {
         Exception? failure = null;
         try
@@ -136,10 +157,10 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
         loop.End();
         end.GetAwaiter().GetResult();
         loop.End();
-        return new Ended(simulation.Describe(name), failure);
+        return new RunEnd(simulation.Describe(name), failure);
     }
 
-    private async Task<SimulationException> DescribeAsync(Ended ended, string? note)
+    private async Task<SimulationException> DescribeAsync(RunEnd ended, string? note)
     {
         Exception failure = ended.Failure!;
         SimulationResult? result = ended.Result;
