@@ -43,27 +43,34 @@ internal sealed class Browser : IAsyncDisposable
             "--remote-debugging-port=0", $"--user-data-dir={profile}", "about:blank",
         ])
         { RedirectStandardError = true, RedirectStandardOutput = true };
-        Process process = Process.Start(start)!;
-        var browser = new Browser(process, profile);
+        var process = new Process { StartInfo = start, EnableRaisingEvents = true };
         var said = new StringBuilder();
-        const string Announced = "DevTools listening on ";
-        while (await process.StandardError.ReadLineAsync().InTime() is { } line)
+        var address = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        process.Exited += (_, _) => address.TrySetException(new InvalidOperationException($"{program} ended: {said}"));
+        process.OutputDataReceived += static (_, _) => { };
+        process.ErrorDataReceived += (_, line) =>
         {
-            said.AppendLine(line);
-            if (line.StartsWith(Announced, StringComparison.Ordinal))
+            const string Announced = "DevTools listening on ";
+            said.AppendLine(line.Data);
+            if (line.Data is { } text && text.StartsWith(Announced, StringComparison.Ordinal))
             {
-                // Whatever else it says must not fill the pipes.
-                process.ErrorDataReceived += static (_, _) => { };
-                process.OutputDataReceived += static (_, _) => { };
-                process.BeginErrorReadLine();
-                process.BeginOutputReadLine();
-                await browser.ConnectAsync(new Uri(line[Announced.Length..]));
-                return browser;
+                address.TrySetResult(text[Announced.Length..]);
             }
+        };
+        process.Start();
+        process.BeginErrorReadLine();
+        process.BeginOutputReadLine();
+        var browser = new Browser(process, profile);
+        try
+        {
+            await browser.ConnectAsync(new Uri(await address.Task.InTime()));
+            return browser;
         }
-
-        await browser.DisposeAsync();
-        throw new InvalidOperationException($"{program} ended: {said}");
+        catch
+        {
+            await browser.DisposeAsync();
+            throw;
+        }
     }
 
     private async Task ConnectAsync(Uri address)

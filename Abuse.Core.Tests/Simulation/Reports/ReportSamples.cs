@@ -48,7 +48,7 @@ internal static class ReportSamples
     private static async Task<(BlockTrace Trace, CrashReport? Exploration, SimulationReportOptions? Options)> AttackAsync()
     {
         var log = new TraceLog();
-        log.Complete(log.Add(new BioHead { Op = BioOp.Write, Offset = 512, Length = 512 }, default, 1, TimeSpan.FromMilliseconds(1), Hostile), 2, TimeSpan.FromMilliseconds(2), BioResult.Ok);
+        log.Complete(log.Add(new BioHead { Op = BioOp.Write, Offset = 512, Length = 512 }, new BioSpans(new byte[512]), 1, TimeSpan.FromMilliseconds(1), Hostile), 2, TimeSpan.FromMilliseconds(2), BioResult.Ok);
         var trace = new BlockTrace(new BlockGeometry(4096), new PageStore(4096), log, [new TraceMark { Event = 1, Text = Hostile }], 3);
         CrashReport report = await CrashExplorer.ExploreAsync(trace, static _ => new(CrashVerdict.SilentWrong(Hostile)), new CrashExplorerOptions { Workers = 1 });
         return (trace, report with { Notes = [Hostile] }, new SimulationReportOptions { Title = Hostile, Notes = [Hostile] });
