@@ -124,7 +124,7 @@ internal sealed class Browser : IAsyncDisposable
         int code = key switch { "Tab" => 9, "Enter" => 13, "End" => 35, "Home" => 36, "ArrowLeft" => 37, "ArrowUp" => 38, "ArrowRight" => 39, "ArrowDown" => 40, _ => key[0] };
         foreach (string type in (string[])[text is null ? "rawKeyDown" : "keyDown", "keyUp"])
         {
-            await CallAsync("Input.dispatchKeyEvent", new { type, key, code = key, windowsVirtualKeyCode = code, text = type == "keyDown" ? text : null, modifiers = shift ? 8 : 0 });
+            await CallAsync("Input.dispatchKeyEvent", new { type, key, code = key, windowsVirtualKeyCode = code, text = type == "keyDown" ? text! : "", modifiers = shift ? 8 : 0 });
         }
 
         await FrameAsync();

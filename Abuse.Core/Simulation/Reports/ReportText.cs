@@ -43,7 +43,7 @@ internal static class ReportText
     /// <summary>A table: heads, and rows of cells that are HTML. The first cell of a row is its head; <paramref name="numbers"/> of the last columns are numbers.</summary>
     internal static string Table(string caption, int numbers, string[] heads, IEnumerable<string[]> rows)
     {
-        var html = new StringBuilder($"<div class=\"table\"><table><caption>{Escape(caption)}</caption><thead><tr>");
+        var html = new StringBuilder($"<div class=\"table\" role=\"region\" aria-label=\"{Escape(caption)}\"><table><caption>{Escape(caption)}</caption><thead><tr>");
         for (int i = 0; i < heads.Length; i++)
         {
             html.Append(CultureInfo.InvariantCulture, $"<th scope=\"col\"{Class(i)}>{Escape(heads[i])}</th>");

@@ -37,7 +37,7 @@ internal sealed class ReportWords(ReportFigures figures)
         string time = figures.Events.IsByEvents
             ? "The clock did not go on meanwhile, so that the pictures count events instead of time."
             : $"It took {ReportText.Time(figures.Events.Duration.Ticks)} by the recorder's clock.";
-        return $"<strong>{ReportText.Count(figures.Bios.Length, "bio")}</strong> ran on a disk of {ReportText.Escape(_trace.Geometry.ToString())}{(ops.Length == 0 ? "" : ": " + string.Join(", ", ops))}. {time}";
+        return $"<strong>{ReportText.Count(figures.Bios.Length, "bio")}</strong> ran on a disk of {ByteSize.Format(_trace.Geometry.Size)} in blocks of {_trace.Geometry.BlockSize} B{(ops.Length == 0 ? "" : ": " + string.Join(", ", ops))}. {time}";
     }
 
     private string WhatWasRisked()

@@ -2,24 +2,25 @@
 const view = {byEvents: data.byEvents, from: 0, to: 1};
 const listeners = [];
 
-const placeOf = event => view.byEvents ? event : events.time[event] - events.time[0];
-const wholeSpan = () => eventCount === 0 ? 1 : Math.max(1, placeOf(eventCount - 1));
+const placeOf = event => view.byEvents ? event : events.time[event];
+const wholeStart = () => eventCount === 0 ? 0 : placeOf(0);
+const wholeSpan = () => eventCount === 0 ? 1 : Math.max(1, placeOf(eventCount - 1) - placeOf(0));
 const leastSpan = () => view.byEvents ? 4 : 20;
 // Room for what happens at the very end.
-const wholeEnd = () => wholeSpan() * 1.01;
+const roomySpan = () => wholeSpan() * 1.01;
 
 function show(from, to) {
-  const span = Math.min(Math.max(to - from, Math.min(leastSpan(), wholeEnd())), wholeEnd());
-  view.from = Math.min(Math.max(from, 0), wholeEnd() - span);
+  const span = Math.min(Math.max(to - from, Math.min(leastSpan(), roomySpan())), roomySpan());
+  view.from = Math.min(Math.max(from, wholeStart()), wholeStart() + roomySpan() - span);
   view.to = view.from + span;
   listeners.forEach(listener => listener());
 }
 
-const showAll = () => show(0, wholeEnd());
+const showAll = () => show(wholeStart(), wholeStart() + roomySpan());
 const pan = part => show(view.from + (view.to - view.from) * part, view.to + (view.to - view.from) * part);
 
 function zoom(factor, around = (view.from + view.to) / 2) {
-  const span = Math.max((view.to - view.from) * factor, Math.min(leastSpan(), wholeEnd()));
+  const span = Math.max((view.to - view.from) * factor, Math.min(leastSpan(), roomySpan()));
   const part = (around - view.from) / (view.to - view.from);
   show(around - span * part, around + span * (1 - part));
 }
@@ -35,7 +36,7 @@ function reveal(from, to) {
 function useEvents(byEvents) {
   const first = firstEvent(view.from);
   const last = Math.max(first, firstEvent(view.to) - 1);
-  const isWhole = view.to - view.from >= wholeEnd() * 0.999;
+  const isWhole = view.to - view.from >= roomySpan() * 0.999;
   view.byEvents = byEvents;
   if (isWhole || eventCount === 0) showAll(); else show(placeOf(first), placeOf(last));
 }

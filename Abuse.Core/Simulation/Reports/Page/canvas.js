@@ -37,8 +37,8 @@ function addPicture(id, draw) {
 }
 
 let isAsked = false;
-function redraw() {
-  pictures.forEach(picture => picture.isDirty = true);
+function redraw(changed = pictures) {
+  changed.forEach(picture => picture.isDirty = true);
   if (isAsked) return;
   isAsked = true;
   requestAnimationFrame(() => {
@@ -91,6 +91,9 @@ function drawTimeAxis(context, picture, area) {
   context.strokeRect(area.left - 0.5, area.top - 0.5, area.width + 1, area.height + 1);
 }
 
+// Of marks closer than this one stands for all.
+const APART = 10;
+
 // A text at the left edge that says where on the other axis a line is.
 function sideLabel(context, area, text, y) {
   context.fillStyle = colors.muted;
@@ -123,7 +126,7 @@ function drawCrash(context, area, hasText) {
   if (data.crash === undefined || eventCount === 0) return;
   const before = placeOf(Math.min(Math.max(data.crash - 1, 0), eventCount - 1));
   const after = data.crash < eventCount ? placeOf(data.crash) : before;
-  const x = Math.round(xOf(area, data.crash === 0 ? 0 : (before + after) / 2)) + 0.5;
+  const x = Math.round(xOf(area, data.crash === 0 ? placeOf(0) : (before + after) / 2)) + 0.5;
   if (x < area.left || x > area.right) return;
   context.strokeStyle = colors.bad;
   context.setLineDash([6, 4]);

@@ -41,7 +41,18 @@ function parseColor(context, color) {
   return [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16));
 }
 
-function drawDense(context, layout, seen) {
+// The last sheet, for as long as nothing changed that it shows.
+let dense = {key: ''};
+
+function drawDense(context, picture, layout, seen) {
+  const {area} = layout;
+  const key = [visible.key, picture.width, picture.height, colors.read].join();
+  if (dense.key !== key) dense = {key, sheet: makeSheet(context, layout, seen)};
+  context.imageSmoothingEnabled = false;
+  context.drawImage(dense.sheet, area.left, area.top, dense.sheet.width * CELL, dense.sheet.height * CELL);
+}
+
+function makeSheet(context, layout, seen) {
   const {area} = layout;
   const columns = Math.max(1, Math.ceil(area.width / CELL));
   const rows = Math.max(1, Math.ceil(area.height / CELL));
@@ -70,6 +81,5 @@ function drawDense(context, layout, seen) {
   sheet.width = columns;
   sheet.height = rows;
   sheet.getContext('2d').putImageData(image, 0, 0);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(sheet, area.left, area.top, columns * CELL, rows * CELL);
+  return sheet;
 }

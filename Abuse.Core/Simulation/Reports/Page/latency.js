@@ -113,7 +113,7 @@ function tellCdf() {
   const part = one.upTo[cdf.point] / one.count * 100;
   document.getElementById('cdf-detail').textContent =
     `${countText(one.upTo[cdf.point])} of ${countText(one.count)} ${PLURALS[one.op]} (${+part.toFixed(3)} %) took no longer than ${latencyText(one.latency[cdf.point])}.`;
-  redraw();
+  redraw([cdfPicture]);
 }
 
 function moveCdf(by, row) {

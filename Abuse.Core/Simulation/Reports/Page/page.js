@@ -68,8 +68,7 @@ function focusOn(bio, mark, isFar) {
   if (isFar) reveal(start, isBio ? placeOf(endOf(bio)) : start);
   document.getElementById('timeline-detail').textContent =
     isBio ? bioText(bio) : `Mark at ${momentText(data.marks[mark])}: ${data.markTexts[mark]}`;
-  timeline.place.dataset.bio = isBio ? bios.index[bio] : '';
-  redraw();
+  redraw([timeline]);
 }
 
 const eventInFocus = () => focus.bio >= 0 ? submittedAt(focus.bio) : focus.mark >= 0 ? data.marks[focus.mark] : -1;
@@ -120,7 +119,11 @@ onPointer(timeline, () => layTimeline(timeline).area, (place, x, y) => {
     if (best >= 0) focusOn(-1, best, false);
     return;
   }
-  for (const bio of visibleBios()) {
+  const from = placeAt(layout.area, x - least);
+  const to = placeAt(layout.area, x + least);
+  for (const bio of visibleBios().seen) {
+    if (placeOf(submittedAt(bio)) > to) break;
+    if (!isOpen(bio) && placeOf(endOf(bio)) < from) continue;
     const box = boxOf(layout, bio);
     const far = Math.hypot(Math.max(box.x - x, 0, x - box.x - box.width), Math.max(box.y - y, 0, y - box.y - box.height));
     if (far <= least) [best, least] = [bio, far];
@@ -214,7 +217,7 @@ listeners.push(() => {
   const step = (view.to - view.from) / 1000;
   document.getElementById('range').textContent = view.byEvents
     ? `events ${countText(Math.ceil(view.from))} to ${countText(Math.min(Math.floor(view.to), Math.max(eventCount - 1, 0)))} of ${countText(eventCount)}`
-    : `${timeText(view.from, step)} to ${timeText(Math.min(view.to, wholeSpan()), step)} of ${fine(wholeSpan())}`;
+    : `${timeText(view.from, step)} to ${timeText(Math.min(view.to, wholeStart() + wholeSpan()), step)} of a run of ${fine(wholeSpan())}`;
   redraw();
 });
 
@@ -236,8 +239,17 @@ theme.addEventListener('click', () => {
   root.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 });
-dark.addEventListener('change', repaint);
-new ResizeObserver(redraw).observe(document.querySelector('main'));
+dark.addEventListener('change', () => repaint());
+
+// What scrolls is reached with keys.
+function resize() {
+  for (const table of document.querySelectorAll('.table')) {
+    if (table.scrollWidth > table.clientWidth || table.scrollHeight > table.clientHeight) table.tabIndex = 0; else table.removeAttribute('tabindex');
+  }
+  redraw();
+}
+
+new ResizeObserver(() => resize()).observe(document.querySelector('main'));
 // Paper is white, and waits for no frame.
 for (const name of ['beforeprint', 'afterprint']) {
   addEventListener(name, () => {

@@ -59,7 +59,7 @@ function stepPicture(id, values, most, text, what) {
       for (let bio = 0; bio < bioCount; bio++) {
         if (opOf(bio) !== FLUSH || isOpen(bio) || isFailed(bio)) continue;
         const x = xOf(area, placeOf(endOf(bio)));
-        if (x - last < 5) continue;
+        if (x < area.left - 5 || x > area.right + 5 || x - last < APART) continue;
         last = x;
         drawShape(context, colors.flush, [[x - 4, area.top], [x + 4, area.top], [x, area.top + 8]]);
       }
@@ -67,10 +67,10 @@ function stepPicture(id, values, most, text, what) {
     last = -Infinity;
     for (const [bio] of [...faultsOf].sort((a, b) => a[0] - b[0])) {
       const x = xOf(area, placeOf(submittedAt(bio)));
-      if (x - last < 5) continue;
+      if (x < area.left - 5 || x > area.right + 5 || x - last < APART) continue;
       last = x;
       context.fillStyle = colors.bad;
-      context.globalAlpha = 0.4;
+      context.globalAlpha = faultsOf.size < 100 ? 0.4 : 0;
       context.fillRect(x - 0.5, area.top, 1, area.height);
       context.globalAlpha = 1;
       drawCross(context, x, area.top + 14, 4, colors.bad);
@@ -91,7 +91,7 @@ function stepPicture(id, values, most, text, what) {
   function tell(event) {
     cursor = event;
     document.getElementById(`${id}-detail`).textContent = `${momentText(event)}: ${text(values[event])} ${what}.`;
-    redraw();
+    redraw([picture]);
   }
 
   function move(by) {
@@ -106,7 +106,7 @@ function stepPicture(id, values, most, text, what) {
   onKeys(picture.place, {
     ArrowRight: () => eventCount && move(1),
     ArrowLeft: () => eventCount && move(-1),
-    Home: () => eventCount && (reveal(0, 0), tell(0)),
+    Home: () => eventCount && (reveal(placeOf(0), placeOf(0)), tell(0)),
     End: () => eventCount && (reveal(placeOf(eventCount - 1), placeOf(eventCount - 1)), tell(eventCount - 1)),
   });
   onPointer(picture, () => areaOf(picture, 12), place => eventCount && tell(Math.min(Math.max(firstEvent(place + 1e-9) - 1, 0), eventCount - 1)));

@@ -65,14 +65,20 @@ function layTimeline(picture) {
   return {area, parts: layParts(area), lane: name => LANE * lanes.indexOf(name) + LANE / 2 + 4};
 }
 
-// What the view shows, by row; bios are in order of submission.
+// What the view shows, by row; bios are in order of submission. It is looked for anew when the view changed, not at each move of the mouse.
+let visible = {key: ''};
+
 function visibleBios() {
-  const seen = [];
-  for (let bio = 0; bio < bioCount; bio++) {
-    if (placeOf(submittedAt(bio)) > view.to) break;
-    if (shownOps[opOf(bio)] && (isOpen(bio) || placeOf(endOf(bio)) >= view.from)) seen.push(bio);
+  const key = [view.byEvents, view.from, view.to, ...shownOps].join();
+  if (visible.key !== key) {
+    const seen = [];
+    for (let bio = 0; bio < bioCount; bio++) {
+      if (placeOf(submittedAt(bio)) > view.to) break;
+      if (shownOps[opOf(bio)] && (isOpen(bio) || placeOf(endOf(bio)) >= view.from)) seen.push(bio);
+    }
+    visible = {key, seen, ranged: seen.filter(bio => opOf(bio) !== FLUSH), flushes: seen.filter(bio => opOf(bio) === FLUSH)};
   }
-  return seen;
+  return visible;
 }
 
 // Each operation by colour and by shape: reads are hollow, writes solid, discards hatched, zeroes dotted.
@@ -119,13 +125,12 @@ function drawFlush(context, layout, bio, box, hasLine) {
   }
 }
 
-function drawFlushes(context, layout, seen) {
-  const flushes = seen.filter(bio => opOf(bio) === FLUSH);
+function drawFlushes(context, layout, flushes) {
   let last = -Infinity;
   for (const bio of flushes) {
     const box = boxOf(layout, bio);
     const end = box.x + box.width;
-    if (end - last < 3 && !isFailed(bio)) continue;
+    if (end - last < APART && bio !== focus.bio) continue;
     last = end;
     drawFlush(context, layout, bio, box, flushes.length < 100);
   }
@@ -164,7 +169,7 @@ function drawLanes(context, layout) {
   data.marks.forEach((event, mark) => {
     const x = xOf(area, placeOf(event));
     const isFocused = focus.mark === mark;
-    if (x < area.left - 6 || x > area.right + 6 || (x - last < 3 && !isFocused)) return;
+    if (x < area.left - 6 || x > area.right + 6 || (x - last < APART / 2 && !isFocused)) return;
     last = x;
     const y = layout.lane('marks');
     drawShape(context, isFocused ? colors.focus : colors.mark, [[x, y - 6], [x + 5, y], [x, y + 6], [x - 5, y]]);
@@ -180,7 +185,7 @@ function drawLanes(context, layout) {
   last = -Infinity;
   for (const [bio] of [...faultsOf].sort((a, b) => a[0] - b[0])) {
     const x = xOf(area, placeOf(submittedAt(bio)));
-    if (x < area.left - 6 || x > area.right + 6 || x - last < 3) continue;
+    if (x < area.left - 6 || x > area.right + 6 || x - last < APART) continue;
     last = x;
     drawCross(context, x, layout.lane('faults'), 5, colors.bad);
   }
@@ -227,14 +232,13 @@ function drawTimeline(context, picture) {
   const {area} = layout;
   drawPlaces(context, layout);
   drawTimeAxis(context, picture, area);
-  const seen = visibleBios();
-  const ranged = seen.filter(bio => opOf(bio) !== FLUSH);
+  const {seen, ranged, flushes} = visibleBios();
   const isDense = ranged.length > MOST_BOXES;
   picture.place.dataset.dense = isDense;
   picture.place.dataset.seen = seen.length;
   clipTo(context, area, 0);
   if (isDense) {
-    drawDense(context, layout, ranged);
+    drawDense(context, picture, layout, ranged);
   } else {
     // Reads below, since they change nothing.
     for (const isRead of [true, false]) {
@@ -243,7 +247,7 @@ function drawTimeline(context, picture) {
       }
     }
   }
-  drawFlushes(context, layout, seen);
+  drawFlushes(context, layout, flushes);
   drawNotes(context, layout, seen, isDense);
   context.restore();
   drawLanes(context, layout);

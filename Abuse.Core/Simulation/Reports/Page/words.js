@@ -25,7 +25,7 @@ const NAMES = ['Read', 'Write', 'Flush', 'Discard', 'Write of zeroes'];
 const PLURALS = ['reads', 'writes', 'flushes', 'discards', 'writes of zeroes'];
 
 function momentText(event) {
-  return data.byEvents ? `event ${countText(event)}` : `${fine(events.time[event] - events.time[0])} (event ${countText(event)})`;
+  return data.byEvents ? `event ${countText(event)}` : `${fine(events.time[event])} (event ${countText(event)})`;
 }
 
 function bioText(bio) {
