@@ -15,7 +15,7 @@ function latencyArea(picture, top) {
 function drawLatencyAxis(context, picture, area) {
   const label = labels(context, picture);
   const isShort = highest - lowest < 1.5;
-  for (let power = Math.floor(lowest); power <= highest; power++) {
+  for (let power = Math.max(0, Math.floor(lowest)); power <= highest; power++) {
     for (const times of isShort ? [1, 2, 3, 5, 7] : [1]) {
       const value = times * 10 ** power;
       const x = area.x(value);
