@@ -1,0 +1,69 @@
+using System.Globalization;
+
+namespace Abuse.Core;
+
+/// <summary>Everything that a report shows, computed.</summary>
+internal sealed class ReportFigures
+{
+    internal ReportFigures(BlockTrace trace, CrashReport? exploration, SimulationReportOptions options)
+    {
+        Trace = trace;
+        Exploration = exploration;
+        Options = options;
+        CheckSame(trace, exploration);
+        Events = new TraceEvents(trace);
+        Depth = new QueueDepth(Events);
+        Risk = new BytesAtRisk(Events, options.HasVolatileCache);
+        Latencies = LatencyFigures.Of(Events);
+        Bios = [.. Enumerable.Range(0, trace.Count).Where(index => !TraceEvents.IsNothing(trace[index]))];
+        FaultBios = FaultPlaces.Find(trace);
+        CrashPoint = exploration?.Failure is { } failure ? PointOf(failure.Id) : null;
+    }
+
+    internal BlockTrace Trace { get; }
+
+    internal CrashReport? Exploration { get; }
+
+    internal SimulationReportOptions Options { get; }
+
+    internal TraceEvents Events { get; }
+
+    internal QueueDepth Depth { get; }
+
+    internal BytesAtRisk Risk { get; }
+
+    internal IReadOnlyList<LatencyFigures> Latencies { get; }
+
+    /// <summary>The indices of the bios that asked for something.</summary>
+    internal int[] Bios { get; }
+
+    /// <summary>For each fault the index of the bio that it hit; -1 where that is not known.</summary>
+    internal int[] FaultBios { get; }
+
+    /// <summary>After how many events the power was lost in the failure; null without one.</summary>
+    internal long? CrashPoint { get; }
+
+    private static void CheckSame(BlockTrace trace, CrashReport? exploration)
+    {
+        if (exploration?.Failure is not { } failure)
+        {
+            return;
+        }
+
+        bool isSame = PointOf(failure.Id) <= trace.Events;
+        foreach (TracedBio bio in failure.Lost.Concat(failure.Landed))
+        {
+            isSame = isSame && bio.Index < trace.Count && trace[bio.Index] is var ours
+                && (ours.Op, ours.Offset, ours.Length, ours.Submitted) == (bio.Op, bio.Offset, bio.Length, bio.Submitted);
+        }
+
+        if (!isSame)
+        {
+            throw new ArgumentException(
+                $"The exploration is of another trace: its failure {failure.Id} is none of this one's states. Give the trace that was explored.", nameof(exploration));
+        }
+    }
+
+    /// <summary>The number of events in an id such as c17:e3:-5.</summary>
+    private static long PointOf(string id) => long.Parse(id.AsSpan(1, id.IndexOf(':', StringComparison.Ordinal) - 1), CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,85 @@
+namespace Abuse.Core;
+
+/// <summary>A trace by event: which bio was submitted or completed, and where on the axis of time the event is.</summary>
+/// <remarks>
+/// Times order nothing, so the axis takes of each event the latest time up to it. Where all times are the same, as on a virtual clock that
+/// never went on, the axis counts events instead. Bios that asked for nothing, which a recorder leaves where a call left its bio pending,
+/// are no events.
+/// </remarks>
+internal sealed class TraceEvents
+{
+    private const int Nothing = -1;
+
+    private readonly int[] _bios;
+    private readonly bool[] _isCompletion;
+    private readonly long[] _ticks;
+
+    internal TraceEvents(BlockTrace trace)
+    {
+        Trace = trace;
+        _bios = new int[trace.Events];
+        _isCompletion = new bool[trace.Events];
+        _ticks = new long[trace.Events];
+        Array.Fill(_bios, Nothing);
+        Array.Fill(_ticks, long.MinValue);
+        for (int i = 0; i < trace.Count; i++)
+        {
+            TracedBio bio = trace[i];
+            Place(bio.Submitted, bio.SubmittedAt, IsNothing(bio) ? Nothing : i, isCompletion: false);
+            if (bio is { Completed: { } completed, CompletedAt: { } completedAt })
+            {
+                Place(completed, completedAt, IsNothing(bio) ? Nothing : i, isCompletion: true);
+            }
+        }
+
+        foreach (TraceMark mark in trace.Marks)
+        {
+            _ticks[mark.Event - 1] = mark.At.Ticks;
+        }
+
+        Straighten();
+    }
+
+    internal BlockTrace Trace { get; }
+
+    internal int Count => _bios.Length;
+
+    /// <summary>Whether times tell nothing, so that events are counted.</summary>
+    internal bool IsByEvents => Count == 0 || _ticks[0] == _ticks[^1];
+
+    /// <summary>From the first event to the last.</summary>
+    internal TimeSpan Duration => Count == 0 ? TimeSpan.Zero : TimeSpan.FromTicks(_ticks[^1] - _ticks[0]);
+
+    /// <summary>When an event was, in ticks from the recording's start; never less than that of one before.</summary>
+    internal long Ticks(int number) => _ticks[number];
+
+    /// <summary>The bio of an event; null for a mark and for nothing.</summary>
+    internal int? Bio(int number, out bool isCompletion)
+    {
+        isCompletion = _isCompletion[number];
+        return _bios[number] == Nothing ? null : _bios[number];
+    }
+
+    /// <summary>How long a bio took: ticks, or events where times tell nothing; null if it did not complete.</summary>
+    internal long? Latency(in TracedBio bio) => IsByEvents ? bio.Completed - bio.Submitted : bio.Latency?.Ticks;
+
+    /// <summary>Whether a bio is the place of one that was taken back.</summary>
+    internal static bool IsNothing(in TracedBio bio) => bio is { Op: BioOp.Read, Length: 0, Result: BioResult.Canceled };
+
+    private void Place(long number, TimeSpan at, int bio, bool isCompletion)
+    {
+        _bios[number] = bio;
+        _isCompletion[number] = isCompletion;
+        _ticks[number] = at.Ticks;
+    }
+
+    /// <summary>Events that are nothing take the time before them, those at the start the first there is.</summary>
+    private void Straighten()
+    {
+        long latest = Array.Find(_ticks, static ticks => ticks != long.MinValue);
+        for (int i = 0; i < _ticks.Length; i++)
+        {
+            _ticks[i] = latest = Math.Max(latest, _ticks[i]);
+        }
+    }
+}
