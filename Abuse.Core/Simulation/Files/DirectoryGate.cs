@@ -4,27 +4,19 @@ namespace Abuse.Core;
 /// One operation of a directory at a time, first come first served. It is held across waits for the disk, by synchronous and asynchronous
 /// callers alike.
 /// </summary>
-/// <param name="disk">What a synchronous caller waits with on a loop.</param>
-/// <param name="runsOnLoop">
-/// Whether all callers are on one thread that a loop runs. Whoever waited continues on it then, not on the pool, and a synchronous caller that
-/// waits reads the disk meanwhile, since its synchronous calls are what lets the loop go on.
+/// <param name="loop">
+/// The clock of the disk's device, if that is a loop: who waited continues on it then and not on the pool, and a synchronous caller on its
+/// thread runs it until it is its turn.
 /// </param>
-internal sealed class DirectoryGate(DirectoryDisk disk, bool runsOnLoop)
+internal sealed class DirectoryGate(DeviceLoop? loop)
 {
     private readonly Lock _lock = new();
-    private readonly Queue<TaskCompletionSource> _waiting = [];
-    private byte[]? _polled;
+    private readonly Queue<Turn> _waiting = [];
     private bool _isHeld;
-
-    /// <summary>Whether an exit further out on this stack wakes who waits.</summary>
-    private bool _isWaking;
-
-    /// <summary>Who holds the gate and was not woken yet.</summary>
-    private TaskCompletionSource? _next;
 
     internal ValueTask EnterAsync(bool isAsync)
     {
-        TaskCompletionSource turn;
+        Turn turn;
         lock (_lock)
         {
             if (!_isHeld)
@@ -33,72 +25,66 @@ internal sealed class DirectoryGate(DirectoryDisk disk, bool runsOnLoop)
                 return ValueTask.CompletedTask;
             }
 
-            turn = new TaskCompletionSource(runsOnLoop ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
+            turn = new Turn(loop, isAsync);
             _waiting.Enqueue(turn);
         }
 
-        if (!isAsync)
+        if (isAsync)
         {
-            Wait(turn.Task);
+            return new ValueTask(turn.Task);
         }
 
-        return new ValueTask(turn.Task);
+        turn.Wait();
+        return ValueTask.CompletedTask;
     }
 
-    /// <summary>Gives the gate to who waits longest. Those who wait on a loop are woken one after the other, not one within the other.</summary>
+    /// <summary>Gives the gate to who waits longest. None of their code runs in here.</summary>
     internal void Exit()
     {
+        Turn? next;
         lock (_lock)
         {
-            if (!_waiting.TryDequeue(out _next))
-            {
-                _isHeld = false;
-                return;
-            }
-
-            if (_isWaking && runsOnLoop)
-            {
-                return;
-            }
-
-            _isWaking = true;
+            _isHeld = _waiting.TryDequeue(out next);
         }
 
-        while (TakeNext() is { } turn)
-        {
-            turn.SetResult();
-        }
+        next?.Begin();
     }
 
-    private TaskCompletionSource? TakeNext()
+    /// <summary>Somebody who waits.</summary>
+    private sealed class Turn(DeviceLoop? loop, bool isAsync) : ILoopWork
     {
-        lock (_lock)
-        {
-            TaskCompletionSource? turn = _next;
-            _next = null;
-            _isWaking &= turn is not null;
-            return turn;
-        }
-    }
+        private readonly ManualResetEventSlim? _begun = isAsync ? null : new ManualResetEventSlim();
+        private readonly TaskCompletionSource? _source =
+            isAsync ? new(loop is null ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None) : null;
 
-    private void Wait(Task turn)
-    {
-        while (runsOnLoop && !turn.IsCompleted)
+        internal Task Task => _source!.Task;
+
+        internal void Begin()
         {
-            // Who is to be woken may be waiting for an exit that this very call is in: then it is woken here.
-            TaskCompletionSource? next;
-            lock (_lock)
+            if (_begun is not null)
             {
-                (next, _next) = (_next, null);
+                _begun.Set();
             }
-
-            next?.SetResult();
-            if (!turn.IsCompleted)
+            else if (loop is not null)
             {
-                disk.Client.TryRead(0, _polled ??= new byte[disk.Sector]);
+                loop.Post(this);
+            }
+            else
+            {
+                _source!.SetResult();
             }
         }
 
-        turn.GetAwaiter().GetResult();
+        internal void Wait()
+        {
+            if (loop is { IsCurrent: true })
+            {
+                loop.RunUntil(_begun!);
+            }
+
+            _begun!.Wait();
+        }
+
+        void ILoopWork.RunOnLoop() => _source!.SetResult();
     }
 }

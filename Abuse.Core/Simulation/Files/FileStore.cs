@@ -118,12 +118,19 @@ internal abstract partial class FileStore(DirectoryDisk disk, DirectoryLayout la
             return;
         }
 
-        bool shrinks = size < node.Size;
-        await ResizeAsync(node, size, isAsync).ConfigureAwait(false);
-        if (shrinks && size % PageSize is > 0 and var kept && node.Pages.TryGetValue(size / PageSize, out FilePage? last))
+        (long index, long kept) = Math.DivRem(size, PageSize);
+        FilePage? last = null;
+        if (size < node.Size && kept != 0 && node.Pages.TryGetValue(index, out last))
         {
-            last.Content?.AsSpan((int)kept).Clear();
-            node.SetDirty(size / PageSize, last, last.Dirty & Sectors(0, (int)kept));
+            // As the kernel does: what is cut off becomes zeroes, which may be on the disk before the size is.
+            byte[] zeroes = new byte[Math.Min(node.Size, (index + 1) * PageSize) - size];
+            await OverwritePlacesAsync(node, index, (int)kept, zeroes, isAsync).ConfigureAwait(false);
+        }
+
+        await ResizeAsync(node, size, isAsync).ConfigureAwait(false);
+        if (last is not null)
+        {
+            node.SetDirty(index, last, last.Dirty & Sectors(0, (int)kept));
         }
     }
 
@@ -163,6 +170,9 @@ internal abstract partial class FileStore(DirectoryDisk disk, DirectoryLayout la
 
     /// <summary>Stores a part of a page, in the cache and on the disk, and lets the file grow by it.</summary>
     protected abstract ValueTask WritePageAsync(FileNode node, long index, int start, ReadOnlyMemory<byte> data, bool isAsync);
+
+    /// <summary>Overwrites bytes before the end, in the page's places.</summary>
+    protected abstract ValueTask OverwritePlacesAsync(FileNode node, long index, int start, ReadOnlyMemory<byte> data, bool isAsync);
 
     /// <summary>Makes the bytes behind the end zeroes in the page that the end is in, on the disk too: the file is about to grow.</summary>
     protected abstract ValueTask ClearTailAsync(FileNode node, bool isAsync);

@@ -19,11 +19,14 @@ internal sealed partial class MinimumFiles
         else
         {
             byte[] next = await MergeAsync(node, index, page, start, data, isAsync).ConfigureAwait(false);
-            await PutAsync(node, index, page, next, end, isAsync).ConfigureAwait(false);
+            await PutAsync(node, index, page, next, Sectors(start, start + data.Length), end, isAsync).ConfigureAwait(false);
         }
 
         await WriteSizeAsync(node, isAsync).ConfigureAwait(false);
     }
+
+    protected override async ValueTask OverwritePlacesAsync(FileNode node, long index, int start, ReadOnlyMemory<byte> data, bool isAsync) =>
+        await OverwriteAsync(node, index, node.PageAt(index), start, data, isAsync).ConfigureAwait(false);
 
     protected override async ValueTask ClearTailAsync(FileNode node, bool isAsync)
     {
@@ -88,7 +91,7 @@ internal sealed partial class MinimumFiles
     }
 
     protected override async ValueTask PlaceAsync(FileNode node, long index, FilePage page, bool isAsync) =>
-        await PutAsync(node, index, page, page.Content!, Math.Min(node.Size, (index + 1) * PageSize), isAsync).ConfigureAwait(false);
+        await PutAsync(node, index, page, page.Content!, AllSectors, Math.Min(node.Size, (index + 1) * PageSize), isAsync).ConfigureAwait(false);
 
     protected override async ValueTask SyncMetadataAsync(FileNode node, bool isAsync)
     {
@@ -103,8 +106,10 @@ internal sealed partial class MinimumFiles
         }
     }
 
-    /// <summary>Gives a page a place.</summary>
-    private async ValueTask PutAsync(FileNode node, long index, FilePage page, byte[] next, long end, bool isAsync)
+    /// <summary>
+    /// Gives a page a place. Sectors that nothing was written to are zeroes there and durable: they would only be more states with the same bytes.
+    /// </summary>
+    private async ValueTask PutAsync(FileNode node, long index, FilePage page, byte[] next, uint written, long end, bool isAsync)
     {
         if (!node.MapSlots.TryGetValue(index / MetadataSlot.PagesOfMap, out MetadataSlot? map))
         {
@@ -114,7 +119,13 @@ internal sealed partial class MinimumFiles
         }
 
         int block = await AllocateAsync(isAsync).ConfigureAwait(false);
-        if (await TryPutAsync(block, next, AllSectors, fua: false, isAsync).ConfigureAwait(false) != BioResult.Ok)
+        BioResult result = await TryPutAsync(block, next, AllSectors & ~written, fua: true, isAsync).ConfigureAwait(false);
+        if (result == BioResult.Ok)
+        {
+            result = await TryPutAsync(block, next, written, fua: false, isAsync).ConfigureAwait(false);
+        }
+
+        if (result != BioResult.Ok)
         {
             Blocks.Release(block);
             Fail(node, index, page, next, AllSectors, end);
@@ -122,7 +133,7 @@ internal sealed partial class MinimumFiles
         }
 
         (page.Block, page.Content) = (block, next);
-        node.SetDirty(index, page, AllSectors);
+        node.SetDirty(index, page, written);
         node.Size = Math.Max(node.Size, end);
         map.Places[index % MetadataSlot.PagesOfMap] = block;
         await _slots.WriteAsync(map, isAsync).ConfigureAwait(false);

@@ -9,17 +9,22 @@ internal sealed partial class OrderedFiles
         long end = (index * PageSize) + start + data.Length;
         if (node.Links == 0 || (page.Block != FilePage.Nowhere && end <= node.Size))
         {
-            await OverwriteAsync(node, index, page, start, data, isAsync).ConfigureAwait(false);
-            await WriteFormerAsync(index, page, start, start + data.Length, isAsync).ConfigureAwait(false);
+            await OverwritePlacesAsync(node, index, start, data, isAsync).ConfigureAwait(false);
             return;
         }
 
         byte[] next = await MergeAsync(node, index, page, start, data, isAsync).ConfigureAwait(false);
-        int from = page.Block == FilePage.Nowhere ? 0 : Math.Min(start, EndIn(node, index));
-        if (await PutDurablyAsync(node, index, page, next, from, start + data.Length, end, isAsync).ConfigureAwait(false))
+        if (await PutDurablyAsync(node, index, page, next, start, start + data.Length, end, isAsync).ConfigureAwait(false))
         {
             node.Size = Math.Max(node.Size, end);
         }
+    }
+
+    protected override async ValueTask OverwritePlacesAsync(FileNode node, long index, int start, ReadOnlyMemory<byte> data, bool isAsync)
+    {
+        FilePage page = node.PageAt(index);
+        await OverwriteAsync(node, index, page, start, data, isAsync).ConfigureAwait(false);
+        await WriteFormerAsync(index, page, start, start + data.Length, isAsync).ConfigureAwait(false);
     }
 
     /// <summary>What is behind the end on the disk may be what a lost write left.</summary>
@@ -51,15 +56,16 @@ internal sealed partial class OrderedFiles
     private int EndIn(FileNode node, long index) => (int)Math.Clamp(node.Size - (index * PageSize), 0, PageSize);
 
     /// <summary>
-    /// Stores a part of a page that no power loss shows before its record: in the page's place, if nothing of what is there may still be seen
-    /// as it was, and otherwise, with the whole page, in another.
+    /// Stores a part of a page that no power loss shows before its record. The record takes the whole page with it: in its place, if the rest
+    /// is durable and nothing of that part may be seen as it was, and otherwise in another. What is between the file's end and that part is
+    /// zeroes there, as <see cref="ClearTailAsync"/> has seen to.
     /// </summary>
     /// <returns>Whether the data is on the disk. If not, that is noted, and no record says that it were.</returns>
     private async ValueTask<bool> PutDurablyAsync(
         FileNode node, long index, FilePage page, byte[] next, int from, int to, long end, bool isAsync)
     {
         uint sectors = Sectors(from, to);
-        bool moves = page.Block == FilePage.Nowhere || (page.Dirty & sectors) != 0 || LargestSize(node) > node.Size;
+        bool moves = page.Block == FilePage.Nowhere || page.Dirty != 0 || from < EndIn(node, index) || LargestSize(node) > node.Size;
         int block = moves ? await AllocateAsync(isAsync).ConfigureAwait(false) : page.Block;
         if (await TryPutAsync(block, next, moves ? AllSectors : sectors, fua: true, isAsync).ConfigureAwait(false) != BioResult.Ok)
         {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace Abuse.Core;
 
@@ -64,7 +65,9 @@ public sealed partial class SimulatedDirectory : IAsyncDisposable
     }
 
     /// <summary>The same on a device or a partition of one.</summary>
-    /// <param name="client">The disk; borrowed, and nobody else's while the directory is open.</param>
+    /// <param name="client">
+    /// The disk; borrowed, and nobody else's while the directory is open. In a <see cref="BlockSimulation"/> a client of one of the run's devices.
+    /// </param>
     /// <param name="options">Its rules; null for the defaults.</param>
     /// <exception cref="ArgumentException">The disk is too small.</exception>
     /// <exception cref="BlockIOException">The disk failed.</exception>
@@ -149,13 +152,10 @@ public sealed partial class SimulatedDirectory : IAsyncDisposable
         var disk = new DirectoryDisk(client);
         FileStore store = StoreOf(disk, DirectoryLayout.For(client, options));
         await store.FormatAsync().ConfigureAwait(false);
-        return new SimulatedDirectory(store, new DirectoryGate(disk, options.RunsOnLoop), device: null);
+        return new SimulatedDirectory(store, new DirectoryGate(client.Device.Queue.Loop), device: null);
     }
 
-    private static Task<SimulatedDirectory> MountAsync(BlockClient client) => MountAsync(client, runsOnLoop: false);
-
-    /// <summary>As the public ones, for a program all of which a loop runs on one thread.</summary>
-    internal static async Task<SimulatedDirectory> MountAsync(BlockClient client, bool runsOnLoop)
+    private static async Task<SimulatedDirectory> MountAsync(BlockClient client)
     {
         var disk = new DirectoryDisk(client);
         await disk.FlushAsync().ConfigureAwait(false);
@@ -164,15 +164,15 @@ public sealed partial class SimulatedDirectory : IAsyncDisposable
         DirectorySuperblock superblock = DirectorySuperblock.Decode(sector, client);
         FileStore store = StoreOf(disk, superblock.Layout);
         await store.LoadAsync(superblock).ConfigureAwait(false);
-        return new SimulatedDirectory(store, new DirectoryGate(disk, runsOnLoop), device: null);
+        return new SimulatedDirectory(store, new DirectoryGate(client.Device.Queue.Loop), device: null);
     }
 
     private static FileStore StoreOf(DirectoryDisk disk, DirectoryLayout layout) =>
         layout.Rules == CrashRules.Ordered ? new OrderedFiles(disk, layout) : new MinimumFiles(disk, layout);
 
-    private static void CheckName(string name)
+    private static void CheckName(string name, [CallerArgumentExpression(nameof(name))] string parameter = "")
     {
-        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(name, parameter);
         bool isName = name is not ("" or "." or "..") && !name.AsSpan().ContainsAny('/', '\0');
         try
         {
@@ -185,7 +185,7 @@ public sealed partial class SimulatedDirectory : IAsyncDisposable
 
         if (!isName)
         {
-            throw new ArgumentException($"A file's name is 1 to {MetadataSector.MaxName} bytes of UTF-8 without '/' and NUL, and not \".\" or \"..\": \"{name}\" is not.", nameof(name));
+            throw new ArgumentException($"A file's name is 1 to {MetadataSector.MaxName} bytes of UTF-8 without '/' and NUL, and not \".\" or \"..\": \"{name}\" is not.", parameter);
         }
     }
 }

@@ -63,9 +63,6 @@ public sealed record SimulatedDirectoryOptions
             : throw new ArgumentOutOfRangeException(nameof(value), value, $"A journal has 4 to {MostRecords} records.");
     }
 
-    /// <summary>Whether all callers are on one thread that a loop runs: see <see cref="DirectoryGate"/>.</summary>
-    internal bool RunsOnLoop { get; init; }
-
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Rules}, {FailedSync}{(JournalRecords is { } records ? $", a journal of {records} records" : "")}");
