@@ -11,6 +11,8 @@ public sealed class NullArgumentTests
 {
     private static readonly AbuseDevice Device = AbuseDevice.Create(new MemoryTarget(1 << 20));
 
+    private static readonly SimulatedDirectory Directory = SimulatedDirectory.CreateAsync(new SimulatedDisk(1 << 20)).GetAwaiter().GetResult();
+
     /// <summary>Something valid of each type that a call needs beside the null, or to be called on.</summary>
     private static readonly object[] Valid =
     [
@@ -21,10 +23,15 @@ public sealed class NullArgumentTests
         FaultPlan.None, FaultRule.OnAny(), new BlockSimulation(1, new SimulationLoop(new SimulationOptions()), new SimulationOptions(), null),
         (Func<BlockSimulation, Task>)(static _ => Task.CompletedTask),
         (Func<CrashState, ValueTask<CrashVerdict>>)(static _ => new(CrashVerdict.Recovered)),
+        Directory, Directory.OpenFile("a", FileMode.CreateNew),
     ];
 
     [OneTimeTearDown]
-    public static async Task Dispose() => await Device.DisposeAsync();
+    public static async Task Dispose()
+    {
+        await Directory.DisposeAsync();
+        await Device.DisposeAsync();
+    }
 
     private static IEnumerable<TestCaseData> Parameters()
     {

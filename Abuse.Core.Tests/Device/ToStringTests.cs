@@ -50,6 +50,8 @@ public sealed partial class ToStringTests
             state = one;
             return new(CrashVerdict.SilentWrong("no"));
         }, new CrashExplorerOptions { Workers = 1 });
+        await using SimulatedDirectory directory = await SimulatedDirectory.CreateAsync(new SimulatedDisk(1 << 20));
+        using SimulatedFile simulatedFile = directory.OpenFile("a", FileMode.CreateNew);
         using var file = new TempFile();
         FileTarget onFile = FileTarget.Create(file.Path, 4096);
         var memory = new UserMemoryMap();
@@ -82,6 +84,7 @@ public sealed partial class ToStringTests
             (report, "1 crash states in "), (report.Failure!, "c0:e0: SilentWrong: no"), (report.Failure!.Verdict, "SilentWrong: no"), (state!, "c0:e0"),
             (new CrashExplorerOptions { Workers = 1 }, "100,000 states at most, 1 at once, with a volatile cache"), (default(CrashProgress), "0 states, 0 duplicates"),
             (new SimulationReportOptions { Title = "t" }, "\"t\", 0 notes, with a volatile cache"), (new CrashFailureException("m"), "m"),
+            (directory, "directory of 1 files, Ordered, "), (simulatedFile, "file \"a\" at 0 of 0 bytes"), (new SimulatedDirectoryOptions(), "Ordered, KeepsContent"),
             (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
         ];
         foreach ((object value, string part) in all)
