@@ -20,7 +20,7 @@ public sealed class NullArgumentTests
         new BlockGeometry(4096), new BlockPartition(1, 0, 512), new UserMemoryMap(), "no such file", new byte[512], new AbuseModule(),
         new Memory<byte>[] { new byte[512] }, new ReadOnlyMemory<byte>[] { new byte[512] },
         new BlockTrace(new BlockGeometry(512), new PageStore(512), new TraceLog(), [], 0), BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult(),
-        FaultPlan.None, FaultRule.OnAny(), new BlockSimulation(1, new SimulationLoop(new SimulationOptions()), new SimulationOptions(), null),
+        FaultPlan.None, FaultRule.OnAny(), new SimulatedDisk(4096), new BlockSimulation(1, new SimulationLoop(new SimulationOptions()), new SimulationOptions(), null),
         (Func<BlockSimulation, Task>)(static _ => Task.CompletedTask),
         (Func<CrashState, ValueTask<CrashVerdict>>)(static _ => new(CrashVerdict.Recovered)),
         Directory, Directory.OpenFile("a", FileMode.CreateNew),

@@ -17,7 +17,7 @@ public sealed class ReportFigureTests
         Assert.That(risk.After, Is.EqualTo(expected));
         Assert.That((risk.Max, risk.AtEnd), Is.EqualTo((expected.Max(), expected[^1])));
         Assert.That(risk.After[risk.MaxEvent], Is.EqualTo(risk.Max));
-        var inFlight = new QueueDepth(events);
+        var inFlight = new DepthOverTime(events);
         Assert.That(inFlight.After, Is.EqualTo(Enumerable.Range(0, events.Count).Select(at => InFlight(trace, at))));
         Assert.That(inFlight.Max, Is.EqualTo(inFlight.After.Max()).And.LessThanOrEqualTo(depth));
     }

@@ -11,12 +11,12 @@ namespace Abuse.Core;
 internal sealed class DirectoryGate(DeviceLoop? loop)
 {
     private readonly Lock _lock = new();
-    private readonly Queue<Turn> _waiting = [];
+    private readonly Queue<GateTurn> _waiting = [];
     private bool _isHeld;
 
     internal ValueTask EnterAsync(bool isAsync)
     {
-        Turn turn;
+        GateTurn turn;
         lock (_lock)
         {
             if (!_isHeld)
@@ -25,7 +25,7 @@ internal sealed class DirectoryGate(DeviceLoop? loop)
                 return ValueTask.CompletedTask;
             }
 
-            turn = new Turn(loop, isAsync);
+            turn = new GateTurn(loop, isAsync);
             _waiting.Enqueue(turn);
         }
 
@@ -41,7 +41,7 @@ internal sealed class DirectoryGate(DeviceLoop? loop)
     /// <summary>Gives the gate to who waits longest. None of their code runs in here.</summary>
     internal void Exit()
     {
-        Turn? next;
+        GateTurn? next;
         lock (_lock)
         {
             _isHeld = _waiting.TryDequeue(out next);
@@ -51,7 +51,7 @@ internal sealed class DirectoryGate(DeviceLoop? loop)
     }
 
     /// <summary>Somebody who waits.</summary>
-    private sealed class Turn(DeviceLoop? loop, bool isAsync) : ILoopWork
+    private sealed class GateTurn(DeviceLoop? loop, bool isAsync) : ILoopWork
     {
         private readonly ManualResetEventSlim? _begun = isAsync ? null : new ManualResetEventSlim();
         private readonly TaskCompletionSource? _source =

@@ -12,7 +12,7 @@ internal sealed class ReportFigures
         Options = options;
         CheckSame(trace, exploration);
         Events = new TraceEvents(trace);
-        Depth = new QueueDepth(Events);
+        Depth = new DepthOverTime(Events);
         Risk = new BytesAtRisk(Events, options.HasVolatileCache);
         Latencies = LatencyFigures.Of(Events);
         Bios = [.. Enumerable.Range(0, trace.Count).Where(index => !TraceEvents.IsNothing(trace[index]))];
@@ -28,7 +28,7 @@ internal sealed class ReportFigures
 
     internal TraceEvents Events { get; }
 
-    internal QueueDepth Depth { get; }
+    internal DepthOverTime Depth { get; }
 
     internal BytesAtRisk Risk { get; }
 

@@ -88,7 +88,7 @@ internal sealed class ReportWords(ReportFigures figures)
         }
         else if (report.Failure is { } failure)
         {
-            yield return $"Check the state again: <code>{ReportText.Escape($"await CrashExplorer.ReplayAsync(trace, \"{failure.Id}\", check)")}</code>, with a breakpoint in the check.";
+            yield return $"Check the state again: <code>{ReportText.Escape($"CrashExplorer.ReplayAsync(trace, \"{failure.Id}\", check)")}</code>, with a breakpoint in the check.";
             if (failure.MissingFlush is { } missing)
             {
                 yield return $"{ReportText.Escape(missing)} Put one there.";

@@ -1,9 +1,9 @@
 namespace Abuse.Core;
 
 /// <summary>How many bios were in flight after each event: submitted and not answered.</summary>
-internal sealed class QueueDepth
+internal sealed class DepthOverTime
 {
-    internal QueueDepth(TraceEvents events)
+    internal DepthOverTime(TraceEvents events)
     {
         After = new long[events.Count];
         long depth = 0;
