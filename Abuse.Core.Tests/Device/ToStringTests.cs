@@ -76,7 +76,7 @@ public sealed partial class ToStringTests
             (trace, "1 bios in 3 events, 4 KiB"), (trace[0], "0: Write 512 bytes at 512, Ok"), (trace.Marks[0], "Text = here"),
             (report, "1 crash states in "), (report.Failure!, "c0:e0: SilentWrong: no"), (report.Failure!.Verdict, "SilentWrong: no"), (state!, "c0:e0"),
             (new CrashExplorerOptions { Workers = 1 }, "100,000 states at most, 1 at once, with a volatile cache"), (default(CrashProgress), "0 states, 0 duplicates"),
-            (new CrashFailureException("m"), "m"),
+            (new CrashFailureException("m"), "m"), (new TraceFormatException("m"), "m"),
             (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
         ];
         foreach ((object value, string part) in all)

@@ -82,8 +82,7 @@ public sealed class BlockRecorder : BlockTarget
     public static async Task<BlockRecorder> StartAsync(BlockTarget target, BlockRecorderOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(target);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
-        PageStore initial = target is SimulatedDisk disk ? disk.CloneContent() : await TargetImage.ReadAsync(target).ConfigureAwait(false);
+        PageStore initial = await TargetImage.ReadAsync(target).ConfigureAwait(false);
         return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
     }
 
