@@ -118,9 +118,8 @@ internal sealed class FioIologTests
             Assert.Ignore("fio is not installed (package fio)");
         }
 
-        using var folder = new TempFile();
-        Directory.CreateDirectory(folder.Path);
-        string image = Path.Combine(folder.Path, "image"), log = Path.Combine(folder.Path, "log"), again = Path.Combine(folder.Path, "again");
+        string folder = Directory.CreateTempSubdirectory("abuse-fio-").FullName;
+        string image = Path.Combine(folder, "image"), log = Path.Combine(folder, "log"), again = Path.Combine(folder, "again");
         await File.WriteAllBytesAsync(image, new byte[64 << 10]);
         BlockTrace trace = ScriptedTrace.Of("W1 W2 CW2 CW1 F1 CF1 U3 CU3 W100 CW100 F2 CF2");
         await using (FileStream stream = File.Create(log))
@@ -129,7 +128,7 @@ internal sealed class FioIologTests
         }
 
         var (exitCode, output) = await Repository.RunAsync(
-            folder.Path, fio!, "--name=replay", $"--read_iolog={log}", $"--write_iolog={again}", "--ioengine=psync", "--output-format=json");
+            folder, fio!, "--name=replay", $"--read_iolog={log}", $"--write_iolog={again}", "--ioengine=psync", "--output-format=json");
         Assert.That(exitCode, Is.Zero, output);
         Assert.That(output, Does.Not.Contain("bad"));
         byte[] replayed = await File.ReadAllBytesAsync(image);
@@ -141,7 +140,7 @@ internal sealed class FioIologTests
         Assert.That(
             Enumerable.Range(0, read.Count).Select(i => read[i]).Where(static bio => bio.Op == BioOp.Write).Select(static bio => bio.Offset / 512),
             Is.EqualTo((long[])[1, 2, 3, 100]));
-        Directory.Delete(folder.Path, recursive: true);
+        Directory.Delete(folder, recursive: true);
     }
 
     private static async Task<(string Log, int LeftOut)> WriteAsync(BlockTrace trace, string file)

@@ -13,8 +13,8 @@ internal static class LogWritesCases
 
     internal static IEnumerable<Case> All { get; } =
     [
-        new("log-writes-of-the-kernel-is-read-and-written", Smoke: true, SameAsync),
-        new("log-writes-of-the-kernel-under-fio", Smoke: false, UnderFioAsync),
+        new("log-writes-of-the-kernel-is-read-and-written", Smoke: true, SameAsync, Seconds: 180),
+        new("log-writes-of-the-kernel-under-fio", Smoke: false, UnderFioAsync, Seconds: 120),
     ];
 
     /// <summary>A workload one after the other, which leaves the module no choice.</summary>
