@@ -87,7 +87,7 @@ internal sealed class DmLogWritesTests
         BlockTrace imported = await DmLogWrites.ReadAsync(new MemoryStream((await WriteAsync(trace)).Log), await DiskAsync(trace));
         HashSet<string> all = await StatesAsync(trace);
         HashSet<string> some = await StatesAsync(imported);
-        Assert.That(some.Except(all), Is.Empty);
+        Assert.That(some.Except(all), Is.Empty, $"{Story(trace)} | {Story(imported)}");
         Assert.That(some, Is.Not.Empty);
     }
 
@@ -201,6 +201,9 @@ internal sealed class DmLogWritesTests
         await new BlockClient(device).WriteAsync(0, RandomTrace.ContentOf(trace));
         return disk;
     }
+
+    /// <summary>All events in a line.</summary>
+    private static string Story(BlockTrace trace) => string.Join(", ", TraceEvents.InOrder(trace).Select(one => $"{one.Kind} {(one.Kind == TraceEventKind.Mark ? "" : trace[one.Index])}"));
 
     /// <summary>An event in the words of the replayer.</summary>
     private static string Said(BlockTrace trace, TraceEvent one)

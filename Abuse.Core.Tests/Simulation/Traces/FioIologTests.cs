@@ -128,18 +128,21 @@ internal sealed class FioIologTests
         }
 
         var (exitCode, output) = await Repository.RunAsync(
-            folder, fio!, "--name=replay", $"--read_iolog={log}", $"--write_iolog={again}", "--ioengine=psync", "--output-format=json");
+            folder, fio!, "--name=replay", $"--read_iolog={log}", "--ioengine=psync", "--output-format=json");
         Assert.That(exitCode, Is.Zero, output);
         Assert.That(output, Does.Not.Contain("bad"));
         byte[] replayed = await File.ReadAllBytesAsync(image);
         int[] written = [.. Enumerable.Range(0, 128).Where(sector => replayed.AsSpan(sector * 512, 512).ContainsAnyExcept((byte)0))];
         Assert.That(written, Is.EqualTo((int[])[1, 2, 3, 100]));
 
+        (exitCode, output) = await Repository.RunAsync(
+            folder, fio!, "--name=own", $"--filename={image}", "--rw=write", "--bs=4k", "--size=16k", "--fsync=2", $"--write_iolog={again}", "--ioengine=psync");
+        Assert.That(exitCode, Is.Zero, output);
         await using FileStream own = File.OpenRead(again);
         BlockTrace read = await FioIolog.ReadAsync(own, new MemoryTarget(64 << 10), image);
-        Assert.That(
-            Enumerable.Range(0, read.Count).Select(i => read[i]).Where(static bio => bio.Op == BioOp.Write).Select(static bio => bio.Offset / 512),
-            Is.EqualTo((long[])[1, 2, 3, 100]));
+        TracedBio[] bios = [.. Enumerable.Range(0, read.Count).Select(i => read[i])];
+        Assert.That(bios.Where(static bio => bio.Op == BioOp.Write).Select(static bio => (bio.Offset, bio.Length)), Is.EqualTo(((long, long)[])[(0, 4096), (4096, 4096), (8192, 4096), (12288, 4096)]));
+        Assert.That(bios.Count(static bio => bio.Op == BioOp.Flush), Is.GreaterThan(0));
         Directory.Delete(folder, recursive: true);
     }
 

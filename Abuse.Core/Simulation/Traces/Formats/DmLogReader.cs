@@ -24,7 +24,8 @@ internal sealed class DmLogReader(Stream stream, BlockTarget disk, CancellationT
         _initial = await TargetImage.ReadAsync(disk).ConfigureAwait(false);
         for (ulong i = 0; i < entries; i++)
         {
-            await ReadEntryAsync(string.Create(CultureInfo.InvariantCulture, $"entry {i} of {entries}")).ConfigureAwait(false);
+            string name = string.Create(CultureInfo.InvariantCulture, $"entry {i} of {entries}");
+            await ReadEntryAsync(name).ConfigureAwait(false);
         }
 
         return Make()!;

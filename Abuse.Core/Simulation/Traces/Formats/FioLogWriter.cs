@@ -13,7 +13,8 @@ internal static class FioLogWriter
         // UTF-8 without a mark; lines end in one byte on every system.
         var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         await using System.Runtime.CompilerServices.ConfiguredAsyncDisposable disposal = writer.ConfigureAwait(false);
-        await writer.WriteLineAsync($"fio version 3 iolog\n0 {file} add\n0 {file} open").ConfigureAwait(false);
+        string head = $"fio version 3 iolog\n0 {file} add\n0 {file} open";
+        await writer.WriteLineAsync(head).ConfigureAwait(false);
         int leftOut = 0;
         long last = 0;
         for (int i = 0; i < trace.Count; i++)
@@ -26,13 +27,15 @@ internal static class FioLogWriter
                 continue;
             }
 
-            foreach (string line in Lines(bio))
+            foreach (string action in Lines(bio))
             {
-                await writer.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{last} {file} {line}").AsMemory(), cancellationToken).ConfigureAwait(false);
+                string line = string.Create(CultureInfo.InvariantCulture, $"{last} {file} {action}");
+                await writer.WriteLineAsync(line.AsMemory(), cancellationToken).ConfigureAwait(false);
             }
         }
 
-        await writer.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{last} {file} close")).ConfigureAwait(false);
+        string close = string.Create(CultureInfo.InvariantCulture, $"{last} {file} close");
+        await writer.WriteLineAsync(close).ConfigureAwait(false);
         return leftOut;
     }
 
