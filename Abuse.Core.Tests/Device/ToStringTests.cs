@@ -85,6 +85,7 @@ public sealed partial class ToStringTests
             (new CrashExplorerOptions { Workers = 1 }, "100,000 states at most, 1 at once, with a volatile cache"), (default(CrashProgress), "0 states, 0 duplicates"),
             (new SimulationReportOptions { Title = "t" }, "\"t\", 0 notes, with a volatile cache"), (new CrashFailureException("m"), "m"),
             (directory, "directory of 1 files, Ordered, "), (simulatedFile, "file \"a\" at 0 of 0 bytes"), (new SimulatedDirectoryOptions(), "Ordered, KeepsContent"),
+            (new TraceFormatException("m"), "m"),
             (new AbuseException("m"), "m"), (new AnswerRefusedException("m"), "m"), (new BlockIOException("m"), "m"),
         ];
         foreach ((object value, string part) in all)

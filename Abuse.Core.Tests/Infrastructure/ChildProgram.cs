@@ -8,6 +8,7 @@ internal static class ChildProgram
 {
     internal const string StartAgain = "start-again";
     internal const string BecomeIOFlusher = "become-io-flusher";
+    internal const string SaveTrace = "save-trace";
 
     /// <summary>Runs a verb in a child process; its exit code and what it printed.</summary>
     internal static Task<(int ExitCode, string Output)> RunAsync(params string[] arguments) => Repository.RunAsync(
@@ -23,6 +24,10 @@ internal static class ChildProgram
                 Console.WriteLine($"start of {Environment.ProcessId}");
                 UblkProcess.BecomeIOFlusher();
                 Console.WriteLine($"{Environment.ProcessId} is an I/O flusher: {UblkProcess.IsIOFlusher}, locked {StatusOf("VmLck:")}");
+                return 0;
+            case SaveTrace:
+                byte[] file = RandomTrace.SaveAsync(RandomTrace.Of(int.Parse(arguments[1], CultureInfo.InvariantCulture))).GetAwaiter().GetResult();
+                Console.WriteLine(Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(file)));
                 return 0;
             default:
                 Console.Error.WriteLine("This is a part of the tests.");

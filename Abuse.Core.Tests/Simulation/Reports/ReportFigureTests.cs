@@ -11,7 +11,7 @@ public sealed class ReportFigureTests
         [Values(1, 2, 3, 4, 5, 6)] int seed, [Values(1, 2, 8)] int depth, [Values] bool isVolatile)
     {
         BlockTrace trace = new TraceMaker(seed) { MaxDepth = depth, Size = 16 << 10 }.Make(150);
-        var events = new TraceEvents(trace);
+        var events = new EventAxis(trace);
         var risk = new BytesAtRisk(events, isVolatile);
         long[] expected = [.. Enumerable.Range(0, events.Count).Select(at => isVolatile ? AtRisk(trace, at) : 0)];
         Assert.That(risk.After, Is.EqualTo(expected));
@@ -26,7 +26,7 @@ public sealed class ReportFigureTests
     public void Percentiles_are_the_nearest_ranks_and_the_distribution_counts_right([Values(1, 2, 3)] int seed, [Values(40, 3000)] int bios, [Values(0, 50)] int pace)
     {
         BlockTrace trace = new TraceMaker(seed) { Pace = pace }.Make(bios);
-        var events = new TraceEvents(trace);
+        var events = new EventAxis(trace);
         Assert.That(events.IsByEvents, Is.EqualTo(pace == 0));
         IReadOnlyList<LatencyFigures> all = LatencyFigures.Of(events);
         Assert.That(all.Select(static one => one.Op), Is.Ordered.And.Unique);

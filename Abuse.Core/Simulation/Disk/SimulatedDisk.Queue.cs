@@ -5,6 +5,9 @@ public sealed partial class SimulatedDisk
 {
     internal Lock SyncRoot => _lock;
 
+    /// <summary>Whether every bio takes time, so that <see cref="Execute"/> leaves it pending.</summary>
+    internal bool HasClock => _queue is not null;
+
     /// <summary>The number of the last write that was done.</summary>
     internal ulong LastWrite => _writes;
 

@@ -11,7 +11,7 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class BytesAtRisk
 {
-    internal BytesAtRisk(TraceEvents events, bool isVolatile)
+    internal BytesAtRisk(EventAxis events, bool isVolatile)
     {
         After = new long[events.Count];
         var ranges = new StampedRanges();

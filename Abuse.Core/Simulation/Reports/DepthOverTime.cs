@@ -3,7 +3,7 @@ namespace Abuse.Core;
 /// <summary>How many bios were in flight after each event: submitted and not answered.</summary>
 internal sealed class DepthOverTime
 {
-    internal DepthOverTime(TraceEvents events)
+    internal DepthOverTime(EventAxis events)
     {
         After = new long[events.Count];
         long depth = 0;

@@ -29,13 +29,13 @@ internal sealed class LatencyFigures
     internal double Mean => _sorted.Average();
 
     /// <summary>The figures of every operation of which there were answers.</summary>
-    internal static IReadOnlyList<LatencyFigures> Of(TraceEvents events)
+    internal static IReadOnlyList<LatencyFigures> Of(EventAxis events)
     {
         var values = new SortedDictionary<BioOp, List<long>>();
         for (int i = 0; i < events.Trace.Count; i++)
         {
             TracedBio bio = events.Trace[i];
-            if (!TraceEvents.IsNothing(bio) && events.Latency(bio) is { } latency)
+            if (!EventAxis.IsNothing(bio) && events.Latency(bio) is { } latency)
             {
                 if (!values.TryGetValue(bio.Op, out List<long>? list))
                 {

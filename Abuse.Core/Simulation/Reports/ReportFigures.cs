@@ -11,11 +11,11 @@ internal sealed class ReportFigures
         Exploration = exploration;
         Options = options;
         CheckSame(trace, exploration);
-        Events = new TraceEvents(trace);
+        Events = new EventAxis(trace);
         Depth = new DepthOverTime(Events);
         Risk = new BytesAtRisk(Events, options.HasVolatileCache);
         Latencies = LatencyFigures.Of(Events);
-        Bios = [.. Enumerable.Range(0, trace.Count).Where(index => !TraceEvents.IsNothing(trace[index]))];
+        Bios = [.. Enumerable.Range(0, trace.Count).Where(index => !EventAxis.IsNothing(trace[index]))];
         FaultBios = FaultPlaces.Find(trace);
         CrashPoint = exploration?.Failure is { } failure ? PointOf(failure.Id) : null;
     }
@@ -26,7 +26,7 @@ internal sealed class ReportFigures
 
     internal SimulationReportOptions Options { get; }
 
-    internal TraceEvents Events { get; }
+    internal EventAxis Events { get; }
 
     internal DepthOverTime Depth { get; }
 

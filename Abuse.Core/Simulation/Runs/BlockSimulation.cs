@@ -97,7 +97,7 @@ public sealed class BlockSimulation
         ArgumentNullException.ThrowIfNull(target);
         if (_options.Records && target is SimulatedDisk disk)
         {
-            BlockRecorder recorder = BlockRecorder.Start(disk, new BlockRecorderOptions { TimeProvider = _loop, CallSites = _options.CallSites });
+            BlockRecorder recorder = BlockRecorder.Start(disk, new BlockRecorderOptions { TimeProvider = _loop, CallSites = _options.CallSites, Seed = Seed });
             _recorders.Add(recorder);
             target = recorder;
         }

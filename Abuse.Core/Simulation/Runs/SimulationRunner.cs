@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Abuse.Core;
@@ -186,9 +187,29 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
         return new SimulationException(text.ToString(), failure) { Result = result };
     }
 
-    private static async Task<IReadOnlyList<string>> SaveAsync(string directory, SimulationResult result)
+    /// <summary>A run that fails must not fail for a directory that can't be written: then its line says so instead of a path.</summary>
+    private async Task<IReadOnlyList<string>> SaveAsync(string directory, SimulationResult result)
     {
-        await Task.CompletedTask.ConfigureAwait(false);
-        return [];
+        var paths = new List<string>();
+        for (int device = 0; device < result.Traces.Count; device++)
+        {
+            string path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{NameOfFile()}-{result.Seed}-{device}.abt"));
+            try
+            {
+                Directory.CreateDirectory(directory);
+                FileStream file = File.Create(path);
+                await using ConfiguredAsyncDisposable disposal = file.ConfigureAwait(false);
+                await result.Traces[device].SaveAsync(file).ConfigureAwait(false);
+                paths.Add(path);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                paths.Add($"{path} can't be written: {e.Message}");
+            }
+        }
+
+        return paths;
     }
+
+    private string NameOfFile() => string.Concat(name.Select(static character => Array.IndexOf(Path.GetInvalidFileNameChars(), character) < 0 ? character : '_'));
 }

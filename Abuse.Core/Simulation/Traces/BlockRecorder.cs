@@ -35,6 +35,9 @@ public sealed record BlockRecorderOptions
         }
     } = TimeProvider.System;
 
+    /// <summary>The seed of the run that is recorded; null for none.</summary>
+    internal ulong? Seed { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => $"at most {ByteSize.Format(MaxBytes)}{(CallSites ? ", with call sites" : "")}";
 }
@@ -54,6 +57,7 @@ public sealed class BlockRecorder : BlockTarget
     private readonly BlockTarget _target;
     private readonly BlockRecorderOptions _options;
     private readonly PageStore _initial;
+    private readonly SimulatedDisk? _disk;
     private readonly long _start;
     private readonly List<TraceMark> _marks = [];
     private readonly TraceLog _log = new();
@@ -67,6 +71,7 @@ public sealed class BlockRecorder : BlockTarget
         _target = target;
         _options = options;
         _initial = initial;
+        _disk = target as SimulatedDisk;
         _start = options.TimeProvider.GetTimestamp();
     }
 
@@ -85,11 +90,8 @@ public sealed class BlockRecorder : BlockTarget
     public static async Task<BlockRecorder> StartAsync(BlockTarget target, BlockRecorderOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(target);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
         options ??= new BlockRecorderOptions();
-        return target is SimulatedDisk disk
-            ? Start(disk, options)
-            : new BlockRecorder(target, options, await TargetImage.ReadAsync(target).ConfigureAwait(false));
+        return new BlockRecorder(target, options, await TargetImage.ReadAsync(target).ConfigureAwait(false));
     }
 
     /// <summary>The same for a simulated disk, whose content need not be read.</summary>
@@ -125,13 +127,24 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _isStopped = true;
-            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events) { Faults = (_target as SimulatedDisk)?.Faults ?? [] };
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events) 
+            {
+                Faults = _disk?.Faults ?? [],
+                Seed = _options.Seed,
+                Tape = _disk?.Tape is { Count: not 0 } tape ? tape.ToString() : null,
+            };
         }
     }
 
     /// <inheritdoc/>
     public override BioResult Execute(in BioHead bio, BioSpans data)
     {
+        if (_disk is { HasClock: true })
+        {
+            // It would leave every bio pending, and nothing is to be recorded then.
+            return BioResult.Pending;
+        }
+
         int index = Begin(bio, data);
         if (index == Full)
         {

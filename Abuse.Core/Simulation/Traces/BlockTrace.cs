@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Abuse.Core;
 
 /// <summary>What a disk was asked to do and what it answered, with every byte that was written. Immutable, and so thread-safe.</summary>
-/// <remarks>Made by a <see cref="BlockRecorder"/>.</remarks>
-public sealed class BlockTrace
+/// <remarks>Made by a <see cref="BlockRecorder"/>, or read from a file: see <see cref="LoadAsync"/>, <see cref="DmLogWrites"/> and <see cref="FioIolog"/>.</remarks>
+public sealed partial class BlockTrace
 {
     private readonly TraceLog _log;
 
@@ -31,6 +31,12 @@ public sealed class BlockTrace
 
     /// <summary>The faults that a simulated disk injected, in order; none where nobody says.</summary>
     public IReadOnlyList<InjectedFault> Faults { get; internal init; } = [];
+
+    /// <summary>The seed of the run that it is of; null where nobody says.</summary>
+    public ulong? Seed { get; internal init; }
+
+    /// <summary>The decisions of the run that it is of, as text; null where nobody says.</summary>
+    public string? Tape { get; internal init; }
 
     /// <summary>The content at the start.</summary>
     internal PageStore Initial { get; }

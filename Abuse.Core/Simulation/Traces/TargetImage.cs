@@ -7,8 +7,15 @@ internal static class TargetImage
 {
     private const int Piece = 1 << 20;
 
+    /// <exception cref="ArgumentOutOfRangeException">The target is larger than a <see cref="PageStore"/> can be.</exception>
     /// <exception cref="BlockIOException">A read failed.</exception>
     internal static async Task<PageStore> ReadAsync(BlockTarget target)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
+        return target is SimulatedDisk disk ? disk.CloneContent() : await ReadAllAsync(target).ConfigureAwait(false);
+    }
+
+    private static async Task<PageStore> ReadAllAsync(BlockTarget target)
     {
         long size = target.Geometry.Size;
         var content = new PageStore(size);

@@ -19,6 +19,30 @@ internal sealed class TraceLog
 
     internal int Add(in BioHead bio, BioSpans data, long submitted, TimeSpan at, string? callSite)
     {
+        ref Entry entry = ref Append(bio, submitted, at, callSite);
+        if (bio.Op == BioOp.Write && data.Length != 0)
+        {
+            (entry.Block, entry.Start) = Place(data.Length);
+            data.CopyTo(entry.Block.AsSpan(entry.Start, data.Length));
+        }
+
+        return Count++;
+    }
+
+    /// <summary>As <see cref="Add"/>, of a write whose bytes nobody changes any more, and which several may have.</summary>
+    /// <param name="bio">What was asked.</param>
+    /// <param name="data">As many bytes as a write has; null where there are none.</param>
+    /// <param name="submitted">The event.</param>
+    /// <param name="at">When.</param>
+    /// <param name="callSite">Where.</param>
+    internal int AddShared(in BioHead bio, byte[]? data, long submitted, TimeSpan at, string? callSite)
+    {
+        Append(bio, submitted, at, callSite).Block = data;
+        return Count++;
+    }
+
+    private ref Entry Append(in BioHead bio, long submitted, TimeSpan at, string? callSite)
+    {
         if (Count >> PartBits == _parts.Count)
         {
             _parts.Add(new Entry[1 << PartBits]);
@@ -36,13 +60,7 @@ internal sealed class TraceLog
             Completed = -1,
             CallSite = callSite,
         };
-        if (bio.Op == BioOp.Write && data.Length != 0)
-        {
-            (entry.Block, entry.Start) = Place(data.Length);
-            data.CopyTo(entry.Block.AsSpan(entry.Start, data.Length));
-        }
-
-        return Count++;
+        return ref entry;
     }
 
     /// <summary>Takes the last bio back: it did not happen.</summary>

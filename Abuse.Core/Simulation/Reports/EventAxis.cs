@@ -6,7 +6,7 @@ namespace Abuse.Core;
 /// never went on, the axis counts events instead. Bios that asked for nothing, which a recorder leaves where a call left its bio pending,
 /// are no events.
 /// </remarks>
-internal sealed class TraceEvents
+internal sealed class EventAxis
 {
     private const int Nothing = -1;
 
@@ -14,7 +14,7 @@ internal sealed class TraceEvents
     private readonly bool[] _isCompletion;
     private readonly long[] _ticks;
 
-    internal TraceEvents(BlockTrace trace)
+    internal EventAxis(BlockTrace trace)
     {
         Trace = trace;
         _bios = new int[trace.Events];
