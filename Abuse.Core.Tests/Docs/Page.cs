@@ -58,7 +58,14 @@ internal sealed partial class Page
         match.Groups["name"].Value,
         match.Groups["code"].Value,
         match.Groups["output"] is { Success: true } output ? output.Value : null,
+        match.Groups["with"] is { Success: true } with ? with.Value : null,
         !match.Groups["idle"].Success));
+
+    /// <summary>Parts of files that the page shows: the file from the repository's root, and the text.</summary>
+    internal IEnumerable<(string File, string Text)> Quotes => Quoted().Matches(Text).Select(static match => (match.Groups["file"].Value, match.Groups["text"].Value));
+
+    /// <summary>What programs of samples print, where the page shows it: the file from the repository's root, and the output.</summary>
+    internal IEnumerable<(string File, string Text)> Outputs => Printed().Matches(Text).Select(static match => (match.Groups["file"].Value, match.Groups["text"].Value));
 
     internal static Page Get(string path) => All.Single(page => page.Path == path);
 
@@ -75,13 +82,25 @@ internal sealed partial class Page
     private static partial Regex Link();
 
     [GeneratedRegex(
-        @"^<!-- snippet: (?<name>[a-z0-9-]+)(, in (?<file>\S+))?(?<idle>, not run)? -->\n```csharp\n(?<code>.*?)^```\n(\n```text\n(?<output>.*?)^```$)?",
+        @"^<!-- snippet: (?<name>[a-z0-9-]+)(, in (?<file>\S+))?(, with (?<with>\S+))?(?<idle>, not run)? -->\n```csharp\n(?<code>.*?)^```\n(\n```text\n(?<output>.*?)^```$)?",
         RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Marked();
+
+    [GeneratedRegex(@"^<!-- quote: (?<file>\S+) -->\n```csharp\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Quoted();
+
+    [GeneratedRegex(@"^<!-- output: (?<file>\S+) -->\n```text\n(?<text>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Printed();
 }
 
 /// <summary>A program on a page. One that needs what a machine for tests lacks is compiled and not run.</summary>
-internal sealed record Snippet(string Page, string Name, string Code, string? Output, bool IsRun)
+/// <param name="Page">The page.</param>
+/// <param name="Name">Its name, used once.</param>
+/// <param name="Code">Its text.</param>
+/// <param name="Output">What it prints; null where nothing is said.</param>
+/// <param name="With">A sample whose types it uses, from the repository's root; null for none.</param>
+/// <param name="IsRun">Whether it is run.</param>
+internal sealed record Snippet(string Page, string Name, string Code, string? Output, string? With, bool IsRun)
 {
     internal int Lines => Code.TrimEnd('\n').Split('\n').Length;
 
