@@ -73,6 +73,9 @@ public sealed class BlockRecorder : BlockTarget
         return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
     }
 
+    /// <summary>A recorder of what a recovery does to a crash state, whose content is known elsewhere.</summary>
+    internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0));
+
     /// <summary>Marks this moment.</summary>
     /// <param name="text">What it is.</param>
     /// <returns>
