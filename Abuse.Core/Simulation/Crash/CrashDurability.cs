@@ -1,6 +1,6 @@
 namespace Abuse.Core;
 
-/// <summary>For each bio of a trace the event from which on its write is durable, and whether later writes need not have it beneath them.</summary>
+/// <summary>For each bio of a trace the event from which on its write is durable, and whether it may be missing beneath later ones.</summary>
 /// <remarks>
 /// A write is durable once a flush that was submitted after its answer was answered itself, or at its own answer if it was FUA. A write that
 /// failed may have landed or not, and is never made durable by a flush; nor is one that a failed flush dropped.
@@ -39,7 +39,7 @@ internal sealed class CrashDurability
 
         long[] submitted = [.. flushes.Select(static flush => flush.Submitted)];
         At = new long[trace.Count];
-        IsOptional = new bool[trace.Count];
+        OptionalFrom = new long[trace.Count];
         for (int i = 0; i < At.Length; i++)
         {
             TracedBio bio = trace[i];
@@ -48,18 +48,16 @@ internal sealed class CrashDurability
             {
                 bool isAtOnce = (bio.Fua && i != rules.Ignored) || !rules.IsVolatile;
                 long at = isAtOnce ? completed : earliest[~Array.BinarySearch(submitted, completed)];
-                int next = ~failed.BinarySearch(completed);
-                IsOptional[i] = !isAtOnce && next < failed.Count && failed[next] < at;
-                At[i] = IsOptional[i] ? Never : at;
-            }
-            else
-            {
-                IsOptional[i] = true;
+                int next = ~failed.BinarySearch(bio.Submitted);
+                OptionalFrom[i] = !isAtOnce && next < failed.Count && failed[next] < at ? failed[next] + 1 : Never;
+                At[i] = OptionalFrom[i] == Never ? at : Never;
             }
         }
     }
 
+    /// <summary>For each write the event from which on it is durable.</summary>
     internal long[] At { get; }
 
-    internal bool[] IsOptional { get; }
+    /// <summary>For each write the point from which on later writes need not have it beneath them: 0 if it failed or was never answered.</summary>
+    internal long[] OptionalFrom { get; }
 }

@@ -20,8 +20,8 @@ public enum FailedFlushEffect
     Nothing,
 
     /// <summary>
-    /// It dropped it: what was answered before the flush was given, and not durable by then, may stay lost whatever flush succeeds later, until
-    /// it is written again. So do the page caches of most systems after a failed fsync (Rebello and others: Can Applications Recover from
+    /// It dropped it: what was given before the flush, and not durable by then, may stay lost whatever flush succeeds later, until it is
+    /// written again. FUA writes are not dropped. So do the page caches of most systems after a failed fsync (Rebello and others: Can Applications Recover from
     /// fsync Failures?, 2020).
     /// </summary>
     Drops,

@@ -8,8 +8,8 @@ namespace Abuse.Core;
 /// <para>
 /// A unit is durable as it was after some of its writes. Of two writes, one answered before the other was submitted, the first is applied
 /// first, and the second is not there without it, unless the first failed or was dropped. So the sets of writes that may be there are found
-/// by applying, again and again, any write that nothing forbids; a set is allowed from the last submission in it to the first event at which
-/// a write that is not in it is durable. Sets in which the same writes are seen, byte by byte, are one version.
+/// by applying, again and again, any write that nothing forbids; a set is allowed from the last submission in it, and the last failed flush
+/// that dropped one it lacks, to the first event at which a write that is not in it is durable. Sets in which the same writes are seen, byte by byte, are one version.
 /// </para>
 /// <para>The search ends at <see cref="MostStates"/>: <see cref="IsWhole"/> says whether it was before its end.</para>
 /// </remarks>
@@ -29,7 +29,7 @@ internal sealed class UnitOrders
         _borders = [.. writers.SelectMany(static writer => new[] { writer.Start, writer.End }).Append(0).Append(length).Distinct().Order()];
         int[] nobody = new int[_borders.Length - 1];
         Array.Fill(nobody, -1);
-        Add(new State(0, [], -1, nobody));
+        Add(new State(0, [], -1, 0, nobody));
         while (_left.TryDequeue(out State? state))
         {
             if (_known.Count > MostStates)
@@ -85,6 +85,13 @@ internal sealed class UnitOrders
     private State Apply(State state, int applied)
     {
         long latest = Math.Max(state.Latest, _writers[applied].Submitted);
+        long from = Math.Max(state.From, latest + 1);
+        for (int i = state.Low; i < _writers.Length && _writers[i].Submitted < latest; i++)
+        {
+            bool isMissing = _writers[i].IsOptional && _writers[i].Completed < latest && i != applied && Array.BinarySearch(state.Above, i) < 0;
+            from = isMissing ? Math.Max(from, _writers[i].OptionalFrom) : from;
+        }
+
         List<int> above = [.. state.Above.Append(applied).Order()];
         int low = state.Low;
         while (low < _writers.Length && (above.Remove(low) || (_writers[low].IsOptional && _writers[low].Completed < latest)))
@@ -101,7 +108,7 @@ internal sealed class UnitOrders
             }
         }
 
-        return new State(low, [.. above], latest, seen);
+        return new State(low, [.. above], latest, from, seen);
     }
 
     private void Add(State state)
@@ -124,9 +131,9 @@ internal sealed class UnitOrders
             _seen.Add(name, seen = new Seen(state.Seen, []));
         }
 
-        if (state.Latest + 1 <= lostAt)
+        if (state.From <= lostAt)
         {
-            seen.Times.Add((state.Latest + 1, lostAt));
+            seen.Times.Add((state.From, lostAt));
         }
     }
 
@@ -153,8 +160,9 @@ internal sealed class UnitOrders
     /// <param name="Low">All before this one are there, or can't be any more.</param>
     /// <param name="Above">Those from it on that are there.</param>
     /// <param name="Latest">The last submission among them; -1 for none.</param>
+    /// <param name="From">The first point at which they may be there without the others.</param>
     /// <param name="Seen">For each part who is seen in it; -1 for the content at the start.</param>
-    private sealed record State(int Low, int[] Above, long Latest, int[] Seen);
+    private sealed record State(int Low, int[] Above, long Latest, long From, int[] Seen);
 
     private sealed record Seen(int[] Writers, List<(long From, long LostAt)> Times);
 }

@@ -42,7 +42,7 @@ internal sealed class UnitVersionsMaker(BlockTrace trace, CrashDurability durabi
             bio.Submitted,
             bio.Completed ?? CrashDurability.Never,
             durability.At[number],
-            durability.IsOptional[number]);
+            durability.OptionalFrom[number]);
     }
 
     /// <summary>

@@ -7,5 +7,10 @@ namespace Abuse.Core;
 /// <param name="Submitted">The event of its submission.</param>
 /// <param name="Completed">The event of its answer; never if it had none.</param>
 /// <param name="DurableAt">The event from which on it is durable.</param>
-/// <param name="IsOptional">Whether later writes need not have it beneath them: it failed, was never answered, or was dropped.</param>
-internal readonly record struct UnitWriter(int Bio, int Start, int End, long Submitted, long Completed, long DurableAt, bool IsOptional);
+/// <param name="OptionalFrom">
+/// The point from which on later writes need not have it beneath them, because it failed, was never answered, or was dropped; never if they do.
+/// </param>
+internal readonly record struct UnitWriter(int Bio, int Start, int End, long Submitted, long Completed, long DurableAt, long OptionalFrom)
+{
+    internal bool IsOptional => OptionalFrom != CrashDurability.Never;
+}
