@@ -122,17 +122,30 @@ internal sealed class CrashHistory
             return false;
         }
 
-        // The first row that ends beyond the page's start.
+        int row = FirstRow(page << PageStore.PageBits);
+        long next = row == Rows ? long.MaxValue : (_units[row].Unit << _unitBits) >> PageStore.PageBits;
+        end = Math.Min(end, next);
+        return next > page;
+    }
+
+    /// <summary>Whether no write touched a range.</summary>
+    internal bool IsUnwritten(long offset, long length)
+    {
+        int row = FirstRow(offset);
+        return row == Rows || _units[row].Unit << _unitBits >= offset + length;
+    }
+
+    /// <summary>The first row that ends beyond an offset.</summary>
+    private int FirstRow(long offset)
+    {
         int low = 0, high = Rows;
         while (low < high)
         {
             int middle = (low + high) >> 1;
-            (low, high) = (_units[middle].Unit + 1) << _unitBits <= page << PageStore.PageBits ? (middle + 1, high) : (low, middle);
+            (low, high) = (_units[middle].Unit + 1) << _unitBits <= offset ? (middle + 1, high) : (low, middle);
         }
 
-        long next = low == Rows ? long.MaxValue : (_units[low].Unit << _unitBits) >> PageStore.PageBits;
-        end = Math.Min(end, next);
-        return next > page;
+        return low;
     }
 
     private bool IsInitialHole(long page, out long end) => Under?.History.IsHole(page, out end) ?? _trace.Initial.IsHole(page, out end);

@@ -11,6 +11,12 @@ public sealed record BlockRecorderOptions
     /// </summary>
     public bool CallSites { get; init; }
 
+    /// <summary>
+    /// A recorder beneath, over the disk of the layer that this one records: the events of this one are numbered with that one's, so that a crash
+    /// of the lower disk is a moment of this trace (<see cref="SectorOracle"/>). What happens after that one has ended is not recorded.
+    /// </summary>
+    public BlockRecorder? Below { get; init; }
+
     /// <summary>Bytes of recorded data after which bios fail with <see cref="BioResult.NoSpace"/>; 2 GiB if not given.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
     public long MaxBytes
@@ -87,8 +93,31 @@ public sealed class BlockRecorder : BlockTarget
         lock (_lock)
         {
             ThrowIfStopped();
-            _marks.Add(new TraceMark { Event = ++_events, Text = text });
-            return _events;
+            long mark = _options.Below?.Mark(text) ?? ++_events;
+            _marks.Add(new TraceMark { Event = mark, Text = text });
+            return mark;
+        }
+    }
+
+    /// <summary>How many events have happened.</summary>
+    internal long Now
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _options.Below?.Now ?? _events;
+            }
+        }
+    }
+
+    /// <summary>As <see cref="Mark"/>, but for nothing once the recording has ended.</summary>
+    internal bool TryMark(string text, out long mark)
+    {
+        lock (_lock)
+        {
+            mark = _isStopped ? -1 : Mark(text);
+            return !_isStopped;
         }
     }
 
@@ -106,7 +135,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _isStopped = true;
-            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events);
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _options.Below?.Now ?? _events);
         }
     }
 
@@ -192,8 +221,13 @@ public sealed class BlockRecorder : BlockTarget
                 return Full;
             }
 
+            if (Next() is not { } submitted)
+            {
+                return NotRecorded;
+            }
+
             _bytes += kept;
-            return _log.Add(bio, data, _events++, callSite);
+            return _log.Add(bio, data, submitted, callSite);
         }
     }
 
@@ -206,9 +240,9 @@ public sealed class BlockRecorder : BlockTarget
 
         lock (_lock)
         {
-            if (!_isStopped)
+            if (!_isStopped && Next("answered above") is { } completed)
             {
-                _log.Complete(index, _events++, result);
+                _log.Complete(index, completed, result);
             }
         }
     }
@@ -223,11 +257,24 @@ public sealed class BlockRecorder : BlockTarget
 
         lock (_lock)
         {
-            if (!_isStopped && !_log.TryRemoveLast(index))
+            if (!_isStopped && !_log.TryRemoveLast(index) && Next() is { } at)
             {
                 // Others came meanwhile, and their numbers stay.
-                _log.Void(index, _events++);
+                _log.Void(index, at);
             }
+        }
+    }
+
+    /// <summary>Numbers an event, under the lock; null if the recorder beneath has ended.</summary>
+    /// <param name="mark">What the recorder beneath is told of it; null for what takes no state from its crash set.</param>
+    private long? Next(string? mark = null) => _options.Below is { } below ? below.Count(mark) : _events++;
+
+    /// <summary>Numbers an event of a recorder above.</summary>
+    private long? Count(string? mark)
+    {
+        lock (_lock)
+        {
+            return _isStopped ? null : mark is not null ? Mark(mark) - 1 : Next();
         }
     }
 
