@@ -47,6 +47,7 @@ public sealed class BlockRecorder : BlockTarget
     private readonly PageStore _initial;
     private readonly List<TraceMark> _marks = [];
     private readonly TraceLog _log = new();
+    private bool _skipsReads;
     private long _events;
     private long _bytes;
     private bool _isFull;
@@ -79,8 +80,8 @@ public sealed class BlockRecorder : BlockTarget
         return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
     }
 
-    /// <summary>A recorder of what a recovery does to a crash state, whose content is known elsewhere.</summary>
-    internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0));
+    /// <summary>A recorder of what a recovery changes in a crash state, whose content is known elsewhere. Reads may come in any order.</summary>
+    internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0)) { _skipsReads = true };
 
     /// <summary>Marks this moment.</summary>
     /// <param name="text">What it is.</param>
@@ -209,7 +210,7 @@ public sealed class BlockRecorder : BlockTarget
         string? callSite = _options.CallSites ? CallSite.Find() : null;
         lock (_lock)
         {
-            if (_isStopped)
+            if (_isStopped || (_skipsReads && bio.Op == BioOp.Read))
             {
                 return NotRecorded;
             }
