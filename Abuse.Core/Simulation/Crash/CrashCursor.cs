@@ -22,6 +22,9 @@ internal sealed class CrashCursor
     /// <summary>The first version that may still be allowed, now or later.</summary>
     private readonly int[] _oldest;
 
+    /// <summary>The first version that is allowed.</summary>
+    private readonly int[] _first;
+
     private readonly List<int> _open = [];
     private readonly bool[] _isOpen;
 
@@ -35,8 +38,10 @@ internal sealed class CrashCursor
         _base = new int[history.Rows];
         _newest = new int[history.Rows];
         _oldest = new int[history.Rows];
+        _first = new int[history.Rows];
         _isOpen = new bool[history.Rows];
         Hash = history.Under?.Hash ?? 0;
+        LeastHash = Hash;
     }
 
     internal CrashHistory History => _history;
@@ -58,6 +63,9 @@ internal sealed class CrashCursor
     /// two traces on each other too.
     /// </summary>
     internal UInt128 Hash { get; private set; }
+
+    /// <summary>That of the state in which nothing stayed but what was durable.</summary>
+    internal UInt128 LeastHash { get; private set; }
 
     /// <summary>Rows that may have more than one version now, in order of when they began to.</summary>
     internal IReadOnlyList<int> Open => _open;
@@ -198,7 +206,8 @@ internal sealed class CrashCursor
             }
         }
 
-        return true;
+        // Nothing else makes a write durable, and so takes a version away.
+        return done.Op == BioOp.Flush || done.Fua || !_history.Rules.IsVolatile;
     }
 
     /// <summary>Forgets the units that have one version left.</summary>
@@ -215,7 +224,10 @@ internal sealed class CrashCursor
             }
 
             int first = Next(row, -1);
-            bool isOpen = first >= 0 && (first != _base[row] || Next(row, first) >= 0);
+            UInt128[] hashes = _history.Unit(row).Hashes;
+            LeastHash += hashes[first] - hashes[_first[row]];
+            _first[row] = first;
+            bool isOpen = first != _base[row] || Next(row, first) >= 0;
             _isOpen[row] = isOpen;
             if (isOpen)
             {

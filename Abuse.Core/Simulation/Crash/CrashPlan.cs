@@ -50,6 +50,14 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
             }
 
             _cursor.Reset();
+            if (pick.Kind == CrashPickKind.NothingKept && _seen.Contains((_cursor.LeastHash, _cursor.Marks)))
+            {
+                // To lose all takes long where much was never flushed, and is the same again and again.
+                Duplicates++;
+                _inVain++;
+                continue;
+            }
+
             pick.Apply(_cursor, _deviations);
             if (limits.Filter?.Invoke(_cursor) == false)
             {
@@ -84,6 +92,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
         Stage = "one deviation";
         foreach (long point in Points())
         {
+            _deviations = CrashDeviation.Find(_cursor);
             for (int i = 0; i < _deviations.Count; i++)
             {
                 yield return new CrashPick(point, CrashPickKind.One, i);
@@ -93,6 +102,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
         Stage = "two deviations";
         foreach (long point in Points())
         {
+            _deviations = CrashDeviation.Find(_cursor);
             for (int i = 0; i < _deviations.Count; i++)
             {
                 for (int k = i + 1; k < _deviations.Count; k++)
@@ -141,7 +151,6 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
             }
 
             _cursor.MoveTo(point);
-            _deviations = CrashDeviation.Find(_cursor);
             yield return point;
         }
     }

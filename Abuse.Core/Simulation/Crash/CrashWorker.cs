@@ -10,6 +10,7 @@ internal sealed class CrashWorker
     private readonly int _depth;
     private CrashCursor _cursor;
     private List<CrashDeviation> _deviations = [];
+    private long _deviationsAt = -1;
     private CrashOverlay? _overlay;
 
     internal CrashWorker(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, CrashExplorerOptions options, CrashTally tally)
@@ -48,16 +49,15 @@ internal sealed class CrashWorker
         {
             _cursor = new CrashCursor(_history);
             _overlay = null;
-            _deviations = [];
         }
 
-        if (pick.Point != _cursor.Point)
+        _cursor.MoveTo(pick.Point);
+        if (pick.Kind is CrashPickKind.One or CrashPickKind.Two && _deviationsAt != pick.Point)
         {
-            _cursor.MoveTo(pick.Point);
             _deviations = CrashDeviation.Find(_cursor);
+            _deviationsAt = pick.Point;
         }
 
-        _cursor.Reset();
         pick.Apply(_cursor, _deviations);
         _overlay ??= new CrashOverlay(_cursor);
     }
