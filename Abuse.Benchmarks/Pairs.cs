@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Abuse.Core;
 
 namespace Abuse.Benchmarks;
 
@@ -11,7 +12,17 @@ internal static class Pairs
 {
     private const int Rounds = 150;
 
-    internal static async Task RunAsync()
+    /// <param name="only">A part of the titles that are wanted; null for all.</param>
+    internal static async Task RunAsync(string? only)
+    {
+        Func<Task>[] all = [ReadsAsync, ScalingAsync, SimulatedAsync, ServedAsync, PendingAsync];
+        foreach (Func<Task> part in all.Where(part => only is null || part.Method.Name.Contains(only, StringComparison.OrdinalIgnoreCase)))
+        {
+            await part();
+        }
+    }
+
+    private static async Task ReadsAsync()
     {
         foreach (int size in new[] { 8, 1024 })
         {
@@ -25,7 +36,10 @@ internal static class Pairs
                 ("RandomAccess.Read, file in memory", Sync(reads.RandomAccessRead)));
             await reads.Cleanup();
         }
+    }
 
+    private static async Task ScalingAsync()
+    {
         foreach (int threads in new[] { 1, 2, 4 })
         {
             var scaling = new AttachedScaling { Threads = threads };
@@ -36,12 +50,35 @@ internal static class Pairs
                 ("BlockClient, sync", Sync(scaling.BlockClients)));
             await scaling.Cleanup();
         }
+    }
 
+    private static async Task SimulatedAsync()
+    {
+        foreach (BioOp op in new[] { BioOp.Read, BioOp.Write })
+        {
+            var simulated = new SimulatedOperations { Op = op };
+            await simulated.Setup();
+            await CompareAsync(
+                $"4 KiB {op}s of a simulated disk, synchronous, image of 16 MiB, a flush each 64",
+                ("attached MemoryTarget", Sync(simulated.Memory)),
+                ("simulated disk", Sync(simulated.Disk)),
+                ("with a plan of three faults", Sync(simulated.DiskWithFaults)),
+                ("with faults and recorded", simulated.DiskWithFaultsRecorded),
+                ("in a run on virtual time", simulated.DiskInRun));
+            await simulated.Cleanup();
+        }
+    }
+
+    private static async Task ServedAsync()
+    {
         var served = new ChannelServed();
         served.Setup();
         await CompareAsync("4 KiB reads, depth 32, server on another thread", ("two bare channels", served.TwoBareChannels), ("device served by a channel", served.Device));
         await served.Cleanup();
+    }
 
+    private static async Task PendingAsync()
+    {
         var one = new PendingCost { Pending = 1 };
         var many = new PendingCost { Pending = 512 };
         one.Setup();

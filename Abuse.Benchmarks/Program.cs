@@ -1,9 +1,9 @@
 using Abuse.Benchmarks;
 using BenchmarkDotNet.Running;
 
-if (args is ["pairs"])
+if (args is ["pairs", .. var only])
 {
-    await Pairs.RunAsync();
+    await Pairs.RunAsync(only.FirstOrDefault());
     return;
 }
 

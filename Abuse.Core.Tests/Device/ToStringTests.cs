@@ -54,8 +54,14 @@ public sealed partial class ToStringTests
         FileTarget onFile = FileTarget.Create(file.Path, 4096);
         var memory = new UserMemoryMap();
         memory.Map(4096, new byte[100]);
+        FlushAuditReport audit = await FlushAudit.RunAsync(
+            FuaTrace(), static state => new(state.Id[0] == 'x' ? CrashVerdict.SilentWrong("no") : CrashVerdict.Recovered), new CrashExplorerOptions { Workers = 1 });
+        var oracle = new KeyedOracle<string, int>(await BlockRecorder.StartAsync(new MemoryTarget(4096)));
         (object Value, string Part)[] all =
         [
+            (audit, "1 flushes in "), (audit.Flushes[0], "FUA 0: needed (1 states); x0:"), (report.Failure!.Crashes[0], "0 writes lost, 0 landed"),
+            (oracle, "oracle of 0 operations on 0 keys, Durable"), (new KeyedOracle<string, int>(recorder).BeginPut("k", 1), "a change of \"k\", in flight"),
+            (KeyedContent.Of(5), "\"5\""), (new SectorOracle(trace), "oracle of 1 bios"),
             (_device, "abuse0: 1 MiB, 512 B blocks"), (_device.Control, "control of abuse0"), (_channel, "channel that takes None"),
             (_request, "Read 512 bytes at 1024 (bio 512)"), (_request.Head, "Read 512 bytes at 1024 (bio 512)"), (new BioAnswer(_request, BioResult.Ok), "Result = Ok"),
             (server, "server of NullTarget"), (attachment, "MemoryTarget, attached"), (module, "abuse module, 8 devices"),
@@ -70,8 +76,14 @@ public sealed partial class ToStringTests
             (memory, "1 regions, 100 bytes"), (new AbuseInfo(), ""), (new AbuseTransferHeader(), ""), (new AbuseVector(), ""),
             (rig.Disk, "/dev/ublkb0: ublk0: 1 MiB"), (rig.Disk.Plan, "ublk0: 1 MiB"), (rig.Disk.GetStatistics(), "0 errors"), (made, "/dev/ublkb3: Dead"),
             (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
+            (FaultPlan.None, "no faults"), (FaultRule.OnAny().Fail(), "add,op=ANY,status=IOERR"), (FaultTape.Parse("1:2@3"), "1:2@3"),
+            (LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(1)), "1000 to 1000 µs"), (DiskLatency.Hdd, "HDD, 1 at a time"),
+            (new SimulatedDiskOptions(), "seed 0, without a clock, no faults"), (new SimulationOptions { TraceDirectory = null }, "Strict, recorded"),
+            (new SimulationResult { Seed = 3 }, "seed 3"), (new SimulationException("said"), "said"),
+            (new BlockSimulation(1, new SimulationLoop(new SimulationOptions()), new SimulationOptions(), null), "simulated run with seed 1"),
+            (new InjectedFault { Id = 3, Effect = FaultEffect.Lost, Op = BioOp.Write, Length = 512, DamagedOffset = 0, DamagedLength = 512 }, "fault 3: Lost by rule 0 at 0 ms, Write 512 bytes at 0, bytes 0 to 511 wrong"),
             (new SimulatedDisk(1 << 20), "SimulatedDisk, 1 MiB"), (DiskProfile.Nvme, "Nvme, 16384 B whole, 256 MiB of volatile cache"),
-            (PowerLoss.Random(7), "Random(7)"), (recorder, "BlockRecorder of MemoryTarget"), (new BlockRecorderOptions(), "CallSites = False"),
+            (PowerLoss.Random(7), "Random(7)"), (recorder, "BlockRecorder of MemoryTarget"), (new BlockRecorderOptions(), "at most 2 GiB"),
             (trace, "1 bios in 3 events, 4 KiB"), (trace[0], "0: Write 512 bytes at 512, Ok"), (trace.Marks[0], "Text = here"),
             (report, "1 crash states in "), (report.Failure!, "c0:e0: SilentWrong: no"), (report.Failure!.Verdict, "SilentWrong: no"), (state!, "c0:e0"),
             (new CrashExplorerOptions { Workers = 1 }, "100,000 states at most, 1 at once, with a volatile cache"), (default(CrashProgress), "0 states, 0 duplicates"),
@@ -88,8 +100,15 @@ public sealed partial class ToStringTests
         await onFile.DisposeAsync();
         Assert.That(onFile.ToString(), Does.EndWith("closed"));
         Assert.That(new BioSpans(new byte[7]).ToString(), Is.EqualTo("7 bytes in 1 pieces"));
-        IEnumerable<Type> said = all.Select(static one => one.Value.GetType());
+        IEnumerable<Type> said = all.Select(static one => one.Value.GetType() is { IsGenericType: true } type ? type.GetGenericTypeDefinition() : one.Value.GetType());
         Assert.That(Speaking().Except(said).Select(static type => type.Name), Is.Empty, "types that nobody asked here");
+    }
+
+    private static BlockTrace FuaTrace()
+    {
+        BlockRecorder recorder = BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult();
+        new TargetCaller(recorder, TargetPath.MayBlock).Write(512, TestBytes.Of(1, 512), fua: true);
+        return recorder.Stop();
     }
 
     [Test]

@@ -141,7 +141,7 @@ internal sealed class CrashHistoryTests
                 BioResult result = kind is OpKind.FailedWrite or OpKind.FailedFirstHalf or OpKind.FailedFlush ? BioResult.IoError : BioResult.Ok;
                 if (kind is OpKind.Flush or OpKind.FailedFlush)
                 {
-                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, null), completed, result);
+                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, default, null), completed, default, result);
                     continue;
                 }
 
@@ -185,10 +185,10 @@ internal sealed class CrashHistoryTests
     {
         byte[] bytes = new byte[length];
         bytes.AsSpan().Fill((byte)(content ?? log.Count + 1));
-        int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, null);
+        int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, default, null);
         if (completed is { } at)
         {
-            log.Complete(bio, at, result);
+            log.Complete(bio, at, default, result);
         }
     }
 

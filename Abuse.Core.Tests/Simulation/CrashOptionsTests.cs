@@ -80,8 +80,8 @@ internal sealed class CrashOptionsTests
         var log = new TraceLog();
         Add(log, 0, 0, 1024, 1);
         Add(log, 1, 512, 1024, 2);
-        log.Complete(0, 2, BioResult.Ok);
-        log.Complete(1, 3, BioResult.Ok);
+        log.Complete(0, 2, default, BioResult.Ok);
+        log.Complete(1, 3, default, BioResult.Ok);
         var trace = new BlockTrace(new BlockGeometry(4096) { Features = BlockFeatures.All, AtomicUnit = 4096 }, new PageStore(4096), log, [], 4);
         var seen = new Dictionary<string, string>();
         CrashReport report = await CrashExplorer.ExploreAsync(trace, state =>
@@ -102,7 +102,7 @@ internal sealed class CrashOptionsTests
         {
             byte[] bytes = new byte[length];
             bytes.AsSpan().Fill(content);
-            log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length }, new BioSpans(bytes), at, null);
+            log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length }, new BioSpans(bytes), at, default, null);
         }
 
         static string Sectors(CrashState state)
@@ -118,7 +118,7 @@ internal sealed class CrashOptionsTests
         var log = new TraceLog();
         for (int i = 0; i < 16; i++)
         {
-            log.Add(new BioHead { Op = BioOp.Write, Offset = i % 2 * 512, Length = 1024 }, new BioSpans(TestBytes.Of(i, 1024)), i, null);
+            log.Add(new BioHead { Op = BioOp.Write, Offset = i % 2 * 512, Length = 1024 }, new BioSpans(TestBytes.Of(i, 1024)), i, default, null);
         }
 
         var trace = new BlockTrace(new BlockGeometry(4096) { Features = BlockFeatures.All, AtomicUnit = 4096 }, new PageStore(4096), log, [], 16);

@@ -25,7 +25,7 @@ internal sealed class KeyedOracleTests
             List<Told> all = Tell(random, oracle);
             for (int crash = 0; crash < 4; crash++)
             {
-                long point = random.NextInt64(_recorder.Now - 12, _recorder.Now + 1);
+                long point = random.NextInt64(_recorder.Happened - 12, _recorder.Happened + 1);
                 HashSet<(int, int)> possible = Possible(all, point, promise);
                 for (int a = 0; a < 4; a++)
                 {
@@ -125,7 +125,7 @@ internal sealed class KeyedOracleTests
                 oracle.BeginPut(i % 10, (thread * 1000) + i).Acknowledge();
             }
         })));
-        Assert.That(_recorder.Now, Is.EqualTo(4000));
+        Assert.That(_recorder.Happened, Is.EqualTo(4000));
         Assert.That(oracle.Judge(4000, static _ => default).Explanation, Does.Contain("And 7 keys more"));
     }
 
@@ -146,7 +146,7 @@ internal sealed class KeyedOracleTests
                 int a = random.Next(-1, 3), b = random.Next(-1, 3);
                 bool isSync = random.Next(6) == 0;
                 KeyedOperation<char, int> operation = isSync ? oracle.BeginSync() : oracle.Begin();
-                var told = new Told(operation, isSync, isSync ? -1 : a, isSync ? -1 : b) { Begin = _recorder.Now };
+                var told = new Told(operation, isSync, isSync ? -1 : a, isSync ? -1 : b) { Begin = _recorder.Happened };
                 if (told.A >= 0)
                 {
                     _ = a == 0 ? operation.Delete('a') : operation.Put('a', a);
@@ -174,7 +174,7 @@ internal sealed class KeyedOracleTests
                     told.Operation.Fail();
                 }
 
-                told.End = _recorder.Now;
+                told.End = _recorder.Happened;
             }
         }
 

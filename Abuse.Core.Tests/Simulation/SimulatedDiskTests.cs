@@ -34,3 +34,16 @@ public sealed class SimulatedDiskTests(DiskProfile profile) : StoringTargetContr
 
     private static DiskProfile[] Profiles() => [DiskProfile.ConsumerSsd, DiskProfile.EnterpriseSsd, DiskProfile.Nvme];
 }
+
+/// <summary>
+/// The same with a clock, by which each bio is done and answered later, in an order of the disk's own: of bios that overlap in time a
+/// contract says nothing.
+/// </summary>
+[TestFixture]
+public sealed class SimulatedDiskWithClockTests : StoringTargetContract
+{
+    protected override int StressRounds => 200;
+
+    protected override BlockTarget Make(long size, int blockSize) => new SimulatedDisk(
+        size, DiskProfile.ConsumerSsd with { Latency = DiskLatency.None }, blockSize, new SimulatedDiskOptions { Clock = TimeProvider.System });
+}

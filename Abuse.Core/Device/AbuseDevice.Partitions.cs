@@ -64,14 +64,20 @@ public sealed partial class AbuseDevice
 
         // Which of two is the later is decided here, in the order of the calls.
         PartitionScan scan = BeginScan(out PartitionScan? superseded);
-        ThreadPool.UnsafeQueueUserWorkItem(
-            static state =>
-            {
-                state.superseded?.Cancel();
-                _ = state.device.RunScanAsync(state.scan, CancellationToken.None).AsTask();
-            },
-            (device: this, scan, superseded),
-            preferLocal: false);
+        void Run()
+        {
+            superseded?.Cancel();
+            _ = RunScanAsync(scan, CancellationToken.None).AsTask();
+        }
+
+        if (Queue.Loop is { } loop)
+        {
+            loop.Post(new LoopAction(Run));
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static run => run(), Run, preferLocal: false);
+        }
     }
 
     private PartitionScan BeginScan(out PartitionScan? superseded)

@@ -77,7 +77,11 @@ internal struct Aftermath
         }
 
         ExceptionDispatchInfo? failure = RunCompletions(queue);
-        if (PumpOnPool)
+        if (PumpOnPool && queue.Loop is { } loop)
+        {
+            loop.Post(Pump!);
+        }
+        else if (PumpOnPool)
         {
             ThreadPool.UnsafeQueueUserWorkItem(Pump!, preferLocal: false);
         }

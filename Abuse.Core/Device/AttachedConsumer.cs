@@ -9,7 +9,7 @@ namespace Abuse.Core;
 /// completes at once lets the next bio in) returns, because the outer one goes on: the stack never deepens (B8).
 /// </remarks>
 internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long byteBudget)
-    : Consumer(TargetCall.GeometryOf(target).Features, byteBudget), IThreadPoolWorkItem
+    : Consumer(TargetCall.GeometryOf(target).Features, byteBudget), IThreadPoolWorkItem, ILoopWork
 {
     /// <summary>The consumers whose pumps are on this thread's stack, outermost first: as many as devices are stacked on each other.</summary>
     [ThreadStatic]
@@ -44,4 +44,6 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
     }
 
     void IThreadPoolWorkItem.Execute() => Pump();
+
+    void ILoopWork.RunOnLoop() => Pump();
 }

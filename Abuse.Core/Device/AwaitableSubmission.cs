@@ -3,10 +3,10 @@ using System.Threading.Tasks.Sources;
 namespace Abuse.Core;
 
 /// <summary>A submission that one awaits. Pooled: it returns to its pool when the awaiter takes the result, which it must do once.</summary>
-/// <remarks>Awaiters continue on the thread pool (B8). Cancelling settles the bio and completes it with Canceled at once (B5).</remarks>
-internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResult>
+/// <remarks>Awaiters continue on the thread pool, or on the device's loop (B8). Cancelling settles the bio and completes it with Canceled at once (B5).</remarks>
+internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResult>, ILoopWork
 {
-    private ManualResetValueTaskSourceCore<BioResult> _core = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<BioResult> _core;
     private CancellationTokenRegistration _cancellation;
     private BioQueue _queue = null!;
 
@@ -35,7 +35,23 @@ internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResu
         return task;
     }
 
-    internal override void OnCompleted(BioResult result) => _core.SetResult(result);
+    internal override void OnCompleted(BioResult result)
+    {
+        if (_queue.Loop is { } loop)
+        {
+            loop.Post(this);
+            return;
+        }
+
+        _core.RunContinuationsAsynchronously = true;
+        _core.SetResult(result);
+    }
+
+    void ILoopWork.RunOnLoop()
+    {
+        _core.RunContinuationsAsynchronously = false;
+        _core.SetResult(Result);
+    }
 
     BioResult IValueTaskSource<BioResult>.GetResult(short token)
     {

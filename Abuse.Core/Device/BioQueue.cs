@@ -69,7 +69,8 @@ internal sealed partial class BioQueue
     internal BioQueue(TimeProvider time)
     {
         Time = time;
-        _pollers = new WaitList(SyncRoot);
+        Loop = time as DeviceLoop;
+        _pollers = new WaitList(SyncRoot, Loop);
         for (short slot = 0; slot < SlotCount; slot++)
         {
             _free[slot] = (short)(SlotCount - 1 - slot);
@@ -87,6 +88,9 @@ internal sealed partial class BioQueue
     internal Lock SyncRoot { get; } = new();
 
     internal TimeProvider Time { get; }
+
+    /// <summary>Where awaiters continue; null for the thread pool.</summary>
+    internal DeviceLoop? Loop { get; }
 
     internal DeviceConfig Config => Volatile.Read(ref _config);
 

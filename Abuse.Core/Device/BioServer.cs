@@ -6,7 +6,7 @@ namespace Abuse.Core;
 /// A pump over a channel into a target: how a target serves a device without being attached to it. Made by <c>Control.Serve</c>.
 /// </summary>
 /// <remarks>
-/// As many workers as its concurrency read, call the target and answer; the synchronous entry runs on the thread pool. Ends when it is
+/// As many workers as its concurrency read, call the target and answer; the synchronous entry runs on the thread pool, or on the device's loop. Ends when it is
 /// disposed, or when the device is reset or gone. The target stays the caller's. Thread-safe.
 /// </remarks>
 public sealed class BioServer : IAsyncDisposable, IDisposable
@@ -22,7 +22,7 @@ public sealed class BioServer : IAsyncDisposable, IDisposable
 
         // More workers than bios can be pending would never have anything to do.
         int workers = Math.Min(concurrency, AbuseIoctl.MaxQueueLimit);
-        Completion = Task.WhenAll(Enumerable.Range(0, workers).Select(_ => Task.Run(WorkAsync)));
+        Completion = Task.WhenAll(Enumerable.Range(0, workers).Select(_ => queue.Loop is null ? Task.Run(WorkAsync) : WorkAsync()));
     }
 
     /// <summary>Completes when the pump has ended and every call of the target has returned.</summary>

@@ -29,6 +29,12 @@ internal sealed class BlockingSubmission : Submission, IDisposable
     {
         try
         {
+            if (queue.Loop is { IsCurrent: true } loop)
+            {
+                // The thread that waits is the one that the answer comes from.
+                loop.RunUntil(_done);
+            }
+
             _done.Wait();
             _done.Reset();
         }

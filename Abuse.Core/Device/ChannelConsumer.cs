@@ -22,7 +22,7 @@ internal sealed class ChannelConsumer : Consumer
     {
         _queue = queue;
         _wakesOne = wakesOne;
-        _readers = new WaitList(queue.SyncRoot);
+        _readers = new WaitList(queue.SyncRoot, queue.Loop);
         if (RedeliverAfterTicks != 0)
         {
             _timer = queue.Time.CreateTimer(

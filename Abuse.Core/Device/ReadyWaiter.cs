@@ -3,17 +3,17 @@ using System.Threading.Tasks.Sources;
 namespace Abuse.Core;
 
 /// <summary>
-/// Somebody who waits for something to be pending: a poller or a channel's reader. Pooled; awaiters continue on the pool (B8).
+/// Somebody who waits for something to be pending: a poller or a channel's reader. Pooled; awaiters continue on the pool, or on the device's loop (B8).
 /// </summary>
 /// <remarks>
 /// In a <see cref="WaitList"/> under the queue's lock from <see cref="WaitList.Wait"/> until it is taken out, by whoever then completes
 /// it, outside the lock: a release or a cancellation, never both. Returned to its pool when the awaiter has the result.
 /// </remarks>
-internal sealed class ReadyWaiter : IValueTaskSource<bool>
+internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
 {
     /// <summary>Where it waits; set with each wait.</summary>
     private WaitList _list = null!;
-    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> _core;
     private CancellationTokenRegistration _cancellation;
 
     public ReadyWaiter() => Place = new LinkedListNode<ReadyWaiter>(this);
@@ -36,12 +36,29 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>
     internal void CancelThrough(CancellationToken cancellationToken) =>
         _cancellation = cancellationToken.UnsafeRegister(static (state, token) => ((ReadyWaiter)state!).Cancel(token), this);
 
-    internal void Release() => _core.SetResult(IsReady);
+    internal void Release()
+    {
+        if (_list.Loop is { } loop)
+        {
+            loop.Post(this);
+            return;
+        }
+
+        _core.RunContinuationsAsynchronously = true;
+        _core.SetResult(IsReady);
+    }
+
+    void ILoopWork.RunOnLoop()
+    {
+        _core.RunContinuationsAsynchronously = false;
+        _core.SetResult(IsReady);
+    }
 
     private void Cancel(CancellationToken cancellationToken)
     {
         if (_list.TryTake(this))
         {
+            _core.RunContinuationsAsynchronously = true;
             _core.SetException(new OperationCanceledException(cancellationToken));
         }
     }

@@ -1,10 +1,13 @@
 namespace Abuse.Core;
 
-/// <summary>Those who wait for one thing. Guarded by the queue's lock, which it is given.</summary>
-internal sealed class WaitList(Lock guard)
+/// <summary>Those who wait for one thing. Guarded by the queue's lock, which it is given, as is the loop on which they continue, if there is one.</summary>
+internal sealed class WaitList(Lock guard, DeviceLoop? loop)
 {
     /// <summary>By the waiters' own nodes: nothing is allocated.</summary>
     private readonly LinkedList<ReadyWaiter> _waiters = new();
+
+    /// <summary>Where those who waited continue; null for the thread pool.</summary>
+    internal DeviceLoop? Loop => loop;
 
     internal bool IsEmpty => _waiters.Count == 0;
 

@@ -50,7 +50,7 @@ internal sealed class CrashReplay(BlockTrace trace, Func<CrashState, ValueTask<C
         {
             TracedBio first = one[i];
             TracedBio second = other[i];
-            if (first with { Data = default, CallSite = null } != second with { Data = default, CallSite = null })
+            if (Plain(first) != Plain(second))
             {
                 return string.Create(CultureInfo.InvariantCulture, $"once its I/O had {first}, and once {second}");
             }
@@ -63,4 +63,7 @@ internal sealed class CrashReplay(BlockTrace trace, Func<CrashState, ValueTask<C
 
         return one.Count == other.Count ? null : string.Create(CultureInfo.InvariantCulture, $"once it did {one.Count} I/Os, and once {other.Count}");
     }
+
+    /// <summary>A bio without its bytes, its times and its place in the program.</summary>
+    private static TracedBio Plain(TracedBio bio) => bio with { Data = default, CallSite = null, SubmittedAt = default, CompletedAt = null };
 }

@@ -61,7 +61,7 @@ public sealed class KeyedOracle<TKey, TValue>
     /// <summary>Begins an operation, of which the changes follow.</summary>
     public KeyedOperation<TKey, TValue> Begin()
     {
-        var operation = new KeyedOperation<TKey, TValue>(this, _recorder.Now);
+        var operation = new KeyedOperation<TKey, TValue>(this, _recorder.Happened);
         lock (_lock)
         {
             _operations.Add(operation);
@@ -86,7 +86,7 @@ public sealed class KeyedOracle<TKey, TValue>
     /// <summary>Begins a sync: once it is acknowledged, all is durable that was acknowledged before it began.</summary>
     public KeyedOperation<TKey, TValue> BeginSync()
     {
-        var operation = new KeyedOperation<TKey, TValue>(this, _recorder.Now, isSync: true);
+        var operation = new KeyedOperation<TKey, TValue>(this, _recorder.Happened, isSync: true);
         lock (_lock)
         {
             _operations.Add(operation);

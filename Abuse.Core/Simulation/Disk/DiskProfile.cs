@@ -13,7 +13,7 @@ public sealed record DiskProfile
     private DiskProfile(string name) => _name = name;
 
     /// <summary>A disk without faults of its own: each write is durable and whole as soon as it is answered.</summary>
-    public static DiskProfile Perfect { get; } = new("Perfect") { HasVolatileCache = false, AtomicUnit = 1 << 20 };
+    public static DiskProfile Perfect { get; } = new("Perfect") { HasVolatileCache = false, AtomicUnit = 1 << 20, Latency = DiskLatency.None };
 
     /// <summary>
     /// A consumer's SSD: a cache that a power loss empties, and no promise beyond one sector. The default, since what survives it survives
@@ -22,13 +22,13 @@ public sealed record DiskProfile
     public static DiskProfile ConsumerSsd { get; } = new("ConsumerSsd");
 
     /// <summary>An SSD with capacitors: what it answered stays, and 4 KiB are whole.</summary>
-    public static DiskProfile EnterpriseSsd { get; } = new("EnterpriseSsd") { HasVolatileCache = false, AtomicUnit = 4096 };
+    public static DiskProfile EnterpriseSsd { get; } = new("EnterpriseSsd") { HasVolatileCache = false, AtomicUnit = 4096, Latency = DiskLatency.Enterprise };
 
     /// <summary>A hard disk with 512-byte sectors and its write cache on.</summary>
-    public static DiskProfile Hdd { get; } = new("Hdd") { CacheSize = 64 << 20, IsRotational = true };
+    public static DiskProfile Hdd { get; } = new("Hdd") { CacheSize = 64 << 20, IsRotational = true, Latency = DiskLatency.Hdd };
 
     /// <summary>An NVMe disk that promises 16 KiB whole when aligned to 16 KiB (AWUPF and its boundary), with a volatile cache.</summary>
-    public static DiskProfile Nvme { get; } = new("Nvme") { AtomicUnit = 16 << 10 };
+    public static DiskProfile Nvme { get; } = new("Nvme") { AtomicUnit = 16 << 10, Latency = DiskLatency.Nvme };
 
     /// <summary>Whether what was answered may be lost until a flush or FUA makes it durable. A flush is nothing but a pause without it.</summary>
     public bool HasVolatileCache { get; init; } = true;
@@ -61,6 +61,18 @@ public sealed record DiskProfile
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "An atomic unit is a power of two from 512 bytes to 1 MiB.");
     } = BlockGeometry.SectorSize;
+
+    /// <summary>How long bios take on a disk with a clock (<see cref="SimulatedDiskOptions.Clock"/>); one without takes no time.</summary>
+    /// <exception cref="ArgumentNullException">The value is null.</exception>
+    public DiskLatency Latency
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = DiskLatency.Sata;
 
     /// <summary>Whether the disk says that seeks cost.</summary>
     public bool IsRotational { get; init; }

@@ -16,6 +16,18 @@ internal static class SeededHash
     /// <summary>A number from 0 to below <paramref name="bound"/>, all but equally likely: off by less than 2^-32.</summary>
     internal static uint Below(uint bound, ulong seed, ulong a) => (uint)Math.BigMul(Of(seed, a), bound, out _);
 
+    /// <summary>Stands for a text: FNV-1a over its characters (Fowler, Noll, Vo), the same in every process.</summary>
+    internal static ulong OfText(string text)
+    {
+        ulong hash = 0xCBF29CE484222325;
+        foreach (char character in text)
+        {
+            hash = (hash ^ character) * 0x100000001B3;
+        }
+
+        return hash;
+    }
+
     private static ulong Mix(ulong value)
     {
         value += Increment;

@@ -3,14 +3,42 @@ namespace Abuse.Core;
 /// <content>Reads and writes, page by page, under the lock.</content>
 public sealed partial class SimulatedDisk
 {
-    private void Read(long offset, BioSpans data)
+    /// <summary>Does a bio as asked.</summary>
+    /// <param name="bio">What to do.</param>
+    /// <param name="data">Its memory.</param>
+    /// <param name="last">Of a flush, the last write that had been done when it was given.</param>
+    /// <param name="unanswered">Of a flush, those that had no answer then.</param>
+    private BioResult Do(in BioHead bio, BioSpans data, ulong last, ReadOnlySpan<ulong> unanswered)
+    {
+        switch (bio.Op)
+        {
+            case BioOp.Read:
+                Read(_content, bio.Offset, data);
+                break;
+            case BioOp.Write:
+                _writes++;
+                Store(bio.Offset, data, bio.Fua);
+                break;
+            case BioOp.Flush:
+                _unflushed?.Flush(last, unanswered);
+                break;
+            default:
+                _writes++;
+                Clear(bio.Offset, bio.Length, bio.Fua);
+                break;
+        }
+
+        return BioResult.Ok;
+    }
+
+    private static void Read(PageStore content, long offset, BioSpans data)
     {
         var cursor = new BioSpansCursor(data);
         for (int done = 0; done < data.Length;)
         {
             int start = (int)(offset + done) & (PageStore.PageSize - 1);
             int length = Math.Min(data.Length - done, PageStore.PageSize - start);
-            if (_content.Find((offset + done) >> PageStore.PageBits) is { } page)
+            if (content.Find((offset + done) >> PageStore.PageBits) is { } page)
             {
                 cursor.CopyFrom(page.AsSpan(start, length));
             }
@@ -23,9 +51,9 @@ public sealed partial class SimulatedDisk
         }
     }
 
-    private void Write(long offset, BioSpans data, bool fua)
+    /// <summary>Writes, as a part of the last write.</summary>
+    private void Store(long offset, BioSpans data, bool fua)
     {
-        _writes++;
         var cursor = new BioSpansCursor(data);
         for (int done = 0; done < data.Length;)
         {
@@ -37,9 +65,9 @@ public sealed partial class SimulatedDisk
         }
     }
 
-    private void Zero(long offset, long length, bool fua)
+    /// <summary>Zeroes, as a part of the last write.</summary>
+    private void Clear(long offset, long length, bool fua)
     {
-        _writes++;
         long end = offset + length;
 
         // What is zeroes already only matters where this write is to be durable, and its unit has versions that are not.

@@ -7,8 +7,8 @@ public sealed partial class SimulatedDisk
     public bool IsOn => !IsOff;
 
     /// <summary>
-    /// Takes the power away: the content becomes one that a power loss may leave, and bios fail with <see cref="BioResult.Offline"/> until
-    /// <see cref="RestorePower"/>.
+    /// Takes the power away: the content becomes one that a power loss may leave, and bios, those under way too, fail with
+    /// <see cref="BioResult.Offline"/> until <see cref="RestorePower"/>.
     /// </summary>
     /// <param name="loss">What becomes of each unit that has more than its durable version.</param>
     /// <exception cref="ObjectDisposedException">The disk is disposed.</exception>
@@ -24,12 +24,12 @@ public sealed partial class SimulatedDisk
             }
 
             _isOff = true;
-            if (_unflushed is not null)
-            {
-                _unflushed.Revert(loss.Choose, _content);
-                _unflushed.FlushAll();
-            }
+            _hasLostPower = true;
+            LeaveCrashed(_content, loss.Choose);
+            _unflushed?.FlushAll();
         }
+
+        _queue?.Abort(BioResult.Offline, dropsLate: true);
     }
 
     /// <summary>Gives the power back: all that is there is durable now. Nothing happens to a disk that has power.</summary>
@@ -48,7 +48,7 @@ public sealed partial class SimulatedDisk
     /// writes to them.
     /// </summary>
     /// <param name="loss">What becomes of each unit that has more than its durable version.</param>
-    /// <returns>A disk of the same profile, with power; all of it is durable.</returns>
+    /// <returns>A disk of the same profile, with power, without a clock and without faults; all of it is durable.</returns>
     /// <exception cref="ObjectDisposedException">The disk is disposed.</exception>
     public SimulatedDisk CrashClone(PowerLoss loss) => CrashClone(loss.Choose);
 
@@ -59,9 +59,26 @@ public sealed partial class SimulatedDisk
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
             PageStore content = _content.Clone();
-            _unflushed?.Revert(loss, content);
-            return new SimulatedDisk(Geometry.Size, Profile, Geometry.BlockSize, _ => content);
+            LeaveCrashed(content, loss);
+            return new SimulatedDisk(Geometry.Size, Profile, Geometry.BlockSize, new SimulatedDiskOptions(), _ => content);
         }
+    }
+
+    /// <summary>
+    /// Turns content into what a power loss leaves: of each unit a version from its floor to the newest that was given. What was not done yet
+    /// may have landed too, in the order in which it was given.
+    /// </summary>
+    private void LeaveCrashed(PageStore content, Func<long, int, int> loss)
+    {
+        UndoneWrites? undone = _queue?.FindUndone(Geometry.AtomicUnit);
+        if (undone is null)
+        {
+            _unflushed?.Revert(loss, content);
+            return;
+        }
+
+        _unflushed?.Revert(undone.Share(loss), content);
+        undone.Land(loss, content);
     }
 
     /// <summary>A clone of the content as reads see it.</summary>

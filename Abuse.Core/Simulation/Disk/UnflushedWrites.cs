@@ -87,6 +87,73 @@ internal sealed partial class UnflushedWrites
         }
     }
 
+    /// <summary>What a flush covers is durable: writes up to a number, without some that were not answered when it was given (I4).</summary>
+    /// <param name="last">The last write that had been applied then.</param>
+    /// <param name="excluded">Those up to it that had no answer, in any order.</param>
+    internal void Flush(ulong last, ReadOnlySpan<ulong> excluded)
+    {
+        if (excluded.IsEmpty && (Count == 0 || At(Count - 1).Write <= last))
+        {
+            FlushAll();
+            return;
+        }
+
+        for (int i = 0; i < Count; i++)
+        {
+            ref Entry entry = ref At(i);
+            entry.IsDurable |= entry.Write <= last && !excluded.Contains(entry.Write);
+        }
+
+        ForgetBelowFloors();
+    }
+
+    /// <summary>
+    /// Drops what nobody goes back to: a unit's durable version is its floor, so that neither that entry nor an older one of the unit is
+    /// ever undone.
+    /// </summary>
+    private void ForgetBelowFloors()
+    {
+        var floors = new HashSet<long>();
+        var kept = new List<Entry>(Count);
+        for (int i = Count; i-- > 0;)
+        {
+            Entry entry = At(i);
+            int sectors = 0;
+            for (int rest = entry.Sectors; rest != 0; rest &= rest - 1)
+            {
+                int sector = BitOperations.TrailingZeroCount(rest);
+                sectors |= floors.Contains(UnitOf(entry.Page, sector)) ? 0 : 1 << sector;
+            }
+
+            if (entry.IsDurable)
+            {
+                // After the loop above: a write of a unit of several pages is one version, and no page of it is below the others.
+                for (int rest = sectors; rest != 0; rest &= rest - 1)
+                {
+                    floors.Add(UnitOf(entry.Page, BitOperations.TrailingZeroCount(rest)));
+                }
+
+                sectors = 0;
+            }
+
+            if (sectors == 0)
+            {
+                Forget(entry);
+            }
+            else
+            {
+                kept.Add(entry with { Sectors = (byte)sectors });
+            }
+        }
+
+        Array.Clear(_ring);
+        (_first, Count) = (0, 0);
+        for (int i = kept.Count; i-- > 0;)
+        {
+            _ring[Count++] = kept[i];
+        }
+    }
+
     /// <summary>The oldest is a floor that nothing lies below.</summary>
     private void RemoveDurable()
     {

@@ -28,6 +28,21 @@ public sealed record BlockRecorderOptions
             field = value;
         }
     } = 2L << 30;
+
+    /// <summary>The clock of the times in the trace; the system's if not given.</summary>
+    /// <exception cref="ArgumentNullException">The value is null.</exception>
+    public TimeProvider TimeProvider
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"at most {ByteSize.Format(MaxBytes)}{(CallSites ? ", with call sites" : "")}";
 }
 
 /// <summary>A layer over a target that records what passes through it, for a <see cref="CrashExplorer"/>.</summary>
@@ -39,12 +54,13 @@ public sealed record BlockRecorderOptions
 /// </para>
 /// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>.</para>
 /// </remarks>
-public sealed class BlockRecorder : BlockTarget
+public sealed partial class BlockRecorder : BlockTarget
 {
     private readonly Lock _lock = new();
     private readonly BlockTarget _target;
     private readonly BlockRecorderOptions _options;
     private readonly PageStore _initial;
+    private readonly long _start;
     private readonly List<TraceMark> _marks = [];
     private readonly TraceLog _log = new();
     private bool _skipsReads;
@@ -58,6 +74,7 @@ public sealed class BlockRecorder : BlockTarget
         _target = target;
         _options = options;
         _initial = initial;
+        _start = options.TimeProvider.GetTimestamp();
     }
 
     /// <inheritdoc/>
@@ -76,12 +93,17 @@ public sealed class BlockRecorder : BlockTarget
     {
         ArgumentNullException.ThrowIfNull(target);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(target.Geometry.Size, PageStore.MaxSize, nameof(target));
-        PageStore initial = target is SimulatedDisk disk ? disk.CloneContent() : await TargetImage.ReadAsync(target).ConfigureAwait(false);
-        return new BlockRecorder(target, options ?? new BlockRecorderOptions(), initial);
+        options ??= new BlockRecorderOptions();
+        return target is SimulatedDisk disk
+            ? Start(disk, options)
+            : new BlockRecorder(target, options, await TargetImage.ReadAsync(target).ConfigureAwait(false));
     }
 
     /// <summary>A recorder of what a recovery changes in a crash state, whose content is known elsewhere. Reads may come in any order.</summary>
     internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0)) { _skipsReads = true };
+
+    /// <summary>The same for a simulated disk, whose content need not be read.</summary>
+    internal static BlockRecorder Start(SimulatedDisk disk, BlockRecorderOptions options) => new(disk, options, disk.CloneContent());
 
     /// <summary>Marks this moment.</summary>
     /// <param name="text">What it is.</param>
@@ -95,30 +117,8 @@ public sealed class BlockRecorder : BlockTarget
         {
             ThrowIfStopped();
             long mark = _options.Below?.Mark(text) ?? ++_events;
-            _marks.Add(new TraceMark { Event = mark, Text = text });
+            _marks.Add(new TraceMark { Event = mark, At = Now, Text = text });
             return mark;
-        }
-    }
-
-    /// <summary>How many events have happened.</summary>
-    internal long Now
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _options.Below?.Now ?? _events;
-            }
-        }
-    }
-
-    /// <summary>As <see cref="Mark"/>, but for nothing once the recording has ended.</summary>
-    internal bool TryMark(string text, out long mark)
-    {
-        lock (_lock)
-        {
-            mark = _isStopped ? -1 : Mark(text);
-            return !_isStopped;
         }
     }
 
@@ -136,7 +136,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _isStopped = true;
-            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _options.Below?.Now ?? _events);
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _options.Below?.Happened ?? _events) { Faults = (_target as SimulatedDisk)?.Faults ?? [] };
         }
     }
 
@@ -201,6 +201,8 @@ public sealed class BlockRecorder : BlockTarget
     /// <inheritdoc/>
     public override string ToString() => $"{nameof(BlockRecorder)} of {_target}";
 
+    private TimeSpan Now => _options.TimeProvider.GetElapsedTime(_start);
+
     private const int NotRecorded = -1;
 
     private const int Full = -2;
@@ -228,7 +230,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _bytes += kept;
-            return _log.Add(bio, data, submitted, callSite);
+            return _log.Add(bio, data, submitted, Now, callSite);
         }
     }
 
@@ -243,7 +245,7 @@ public sealed class BlockRecorder : BlockTarget
         {
             if (!_isStopped && Next("answered above") is { } completed)
             {
-                _log.Complete(index, completed, result);
+                _log.Complete(index, completed, Now, result);
             }
         }
     }
@@ -261,21 +263,8 @@ public sealed class BlockRecorder : BlockTarget
             if (!_isStopped && !_log.TryRemoveLast(index) && Next() is { } at)
             {
                 // Others came meanwhile, and their numbers stay.
-                _log.Void(index, at);
+                _log.Void(index, at, Now);
             }
-        }
-    }
-
-    /// <summary>Numbers an event, under the lock; null if the recorder beneath has ended.</summary>
-    /// <param name="mark">What the recorder beneath is told of it; null for what takes no state from its crash set.</param>
-    private long? Next(string? mark = null) => _options.Below is { } below ? below.Count(mark) : _events++;
-
-    /// <summary>Numbers an event of a recorder above.</summary>
-    private long? Count(string? mark)
-    {
-        lock (_lock)
-        {
-            return _isStopped ? null : mark is not null ? Mark(mark) - 1 : Next();
         }
     }
 

@@ -29,6 +29,9 @@ public sealed class BlockTrace
     /// <summary>What the program marked, in order.</summary>
     public IReadOnlyList<TraceMark> Marks { get; }
 
+    /// <summary>The faults that a simulated disk injected, in order; none where nobody says.</summary>
+    public IReadOnlyList<InjectedFault> Faults { get; internal init; } = [];
+
     /// <summary>The content at the start.</summary>
     internal PageStore Initial { get; }
 

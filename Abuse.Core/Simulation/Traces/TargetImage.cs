@@ -33,7 +33,7 @@ internal static class TargetImage
         return content;
     }
 
-    private static void Store(PageStore content, long offset, ReadOnlySpan<byte> bytes)
+    internal static void Store(PageStore content, long offset, ReadOnlySpan<byte> bytes)
     {
         for (int done = 0; done < bytes.Length; done += PageStore.PageSize)
         {

@@ -1,6 +1,6 @@
 namespace Abuse.Core;
 
-/// <summary>The bios of a trace and their bytes, packed: 64 bytes for each beside what it wrote.</summary>
+/// <summary>The bios of a trace and their bytes, packed: 80 bytes for each beside what it wrote.</summary>
 /// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 1 MiB, long writes in arrays of their own.</remarks>
 internal sealed class TraceLog
 {
@@ -17,7 +17,7 @@ internal sealed class TraceLog
 
     internal int Count { get; private set; }
 
-    internal int Add(in BioHead bio, BioSpans data, long submitted, string? callSite)
+    internal int Add(in BioHead bio, BioSpans data, long submitted, TimeSpan at, string? callSite)
     {
         if (Count >> PartBits == _parts.Count)
         {
@@ -32,6 +32,7 @@ internal sealed class TraceLog
             Offset = bio.Op == BioOp.Flush ? 0 : bio.Offset,
             Length = bio.Op == BioOp.Flush ? 0 : bio.Length,
             Submitted = submitted,
+            SubmittedAt = at,
             Completed = -1,
             CallSite = callSite,
         };
@@ -63,18 +64,27 @@ internal sealed class TraceLog
         return true;
     }
 
-    internal void Complete(int index, long at, BioResult result)
+    internal void Complete(int index, long completed, TimeSpan at, BioResult result)
     {
         ref Entry entry = ref At(index);
-        entry.Completed = at;
+        entry.Completed = completed;
+        entry.CompletedAt = at;
         entry.Result = result;
     }
 
     /// <summary>Makes of a bio one that asked for nothing.</summary>
-    internal void Void(int index, long at)
+    internal void Void(int index, long completed, TimeSpan at)
     {
         ref Entry entry = ref At(index);
-        entry = new Entry { Op = BioOp.Read, Submitted = entry.Submitted, Completed = at, Result = BioResult.Canceled };
+        entry = new Entry
+        {
+            Op = BioOp.Read,
+            Submitted = entry.Submitted,
+            SubmittedAt = entry.SubmittedAt,
+            Completed = completed,
+            CompletedAt = at,
+            Result = BioResult.Canceled,
+        };
     }
 
     internal TracedBio Get(int index)
@@ -88,7 +98,9 @@ internal sealed class TraceLog
             Length = entry.Length,
             Fua = entry.Fua,
             Submitted = entry.Submitted,
+            SubmittedAt = entry.SubmittedAt,
             Completed = entry.Completed < 0 ? null : entry.Completed,
+            CompletedAt = entry.Completed < 0 ? null : entry.CompletedAt,
             Result = entry.Result,
             Data = entry.Block is null ? default(ReadOnlyMemory<byte>) : entry.Block.AsMemory(entry.Start, (int)entry.Length),
             CallSite = entry.CallSite,
@@ -125,6 +137,8 @@ internal sealed class TraceLog
         internal long Length;
         internal long Submitted;
         internal long Completed;
+        internal TimeSpan SubmittedAt;
+        internal TimeSpan CompletedAt;
         internal byte[]? Block;
         internal string? CallSite;
     }

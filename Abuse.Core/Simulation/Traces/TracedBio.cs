@@ -3,7 +3,10 @@ using System.Globalization;
 namespace Abuse.Core;
 
 /// <summary>A bio of a <see cref="BlockTrace"/>: what was asked, when, and how it ended.</summary>
-/// <remarks>Times are event numbers: everything that happened is numbered from 0 in one order, and of two events the lower number came first.</remarks>
+/// <remarks>
+/// Everything that happened is numbered from 0 in one order, and of two events the lower number came first. The times are what the recorder's
+/// clock said, and for people: they order nothing.
+/// </remarks>
 public readonly record struct TracedBio
 {
     /// <summary>Its number in the trace, in order of submission.</summary>
@@ -27,6 +30,15 @@ public readonly record struct TracedBio
     /// <summary>The event of its completion; null if it had none before the trace ended.</summary>
     public long? Completed { get; init; }
 
+    /// <summary>When it was submitted, from the start of the recording.</summary>
+    public TimeSpan SubmittedAt { get; init; }
+
+    /// <summary>When it completed, from the start of the recording; null if it did not.</summary>
+    public TimeSpan? CompletedAt { get; init; }
+
+    /// <summary>How long it took; null if it did not complete.</summary>
+    public TimeSpan? Latency => CompletedAt - SubmittedAt;
+
     /// <summary>The outcome; <see cref="BioResult.Pending"/> if it had none.</summary>
     public BioResult Result { get; init; }
 
@@ -49,6 +61,9 @@ public readonly record struct TraceMark
 {
     /// <summary>How many events had happened, this one among them.</summary>
     public long Event { get; internal init; }
+
+    /// <summary>When, from the start of the recording.</summary>
+    public TimeSpan At { get; internal init; }
 
     /// <summary>What the program said.</summary>
     public string Text { get; internal init; }

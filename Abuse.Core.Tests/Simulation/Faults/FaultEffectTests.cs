@@ -1,0 +1,289 @@
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>What each effect does to a bio and to the disk, and what the ledger says of it.</summary>
+[TestFixture]
+internal sealed class FaultEffectTests
+{
+    private const int Size = 64 * 1024;
+    private static readonly (long, long)[] Dropped = [(0, 4096), (8192, 4096)];
+    private static readonly BioOp[] Ignored = [BioOp.Write, BioOp.Flush];
+    private static readonly byte[] Old = TestBytes.Of(1, 4096);
+    private static readonly byte[] New = TestBytes.Of(2, 4096);
+
+    [Test]
+    public void A_failing_bio_has_no_effect([Values(BioResult.IoError, BioResult.NoSpace, BioResult.Timeout)] BioResult result)
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Nth(2).Fail(result));
+        Assert.That(caller.Write(0, Old), Is.EqualTo(BioResult.Ok));
+        Assert.That(caller.Write(0, New), Is.EqualTo(result));
+        TestBytes.AssertSame(caller.Read(0, 4096), Old);
+        Assert.That(caller.Write(0, New), Is.EqualTo(BioResult.Ok));
+        Assert.That(disk.Faults.Single(), Is.EqualTo(new InjectedFault { Id = 1, Ordinal = 2, Op = BioOp.Write, Length = 4096 }));
+        Assert.That(disk.Tape.ToString(), Is.EqualTo("7:0@2"));
+    }
+
+    [Test]
+    public void A_failing_medium_fails_reads_until_it_is_written()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Read).Within(1024, 512).Once().FailMedia());
+        caller.Write(0, Old);
+        Assert.That(caller.Read(0, new byte[1024]), Is.EqualTo(BioResult.Ok), "beside the range");
+        Assert.That(caller.Read(0, new byte[4096]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(1024, new byte[512]), Is.EqualTo(BioResult.MediaFailure), "no rule, but a bad sector");
+        Assert.That(caller.Read(1536, new byte[512]), Is.EqualTo(BioResult.Ok), "the bio's sectors that are in the rule's range, no more");
+        Assert.That(disk.Faults.Single().DamagedOffset, Is.EqualTo(1024));
+        caller.Write(1024, New.AsMemory(0, 512));
+        TestBytes.AssertSame(caller.Read(1024, 512), New.AsSpan(0, 512));
+    }
+
+    [Test]
+    public void A_cluster_of_sectors_fails_together()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Nth(1).FailMedia(cluster: 4096));
+        Assert.That(caller.Write(4096 + 512, Old.AsMemory(0, 512)), Is.EqualTo(BioResult.Ok), "a write is answered, and fails when it is read");
+        Assert.That(caller.Read(4096, new byte[512]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(8192 - 512, new byte[512]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(8192, new byte[512]), Is.EqualTo(BioResult.Ok));
+        Assert.That(disk.Faults.Single().DamagedLength, Is.EqualTo(4096));
+        Assert.That(caller.Discard(4096, 4096), Is.EqualTo(BioResult.Ok));
+        Assert.That(caller.Read(4096, new byte[4096]), Is.EqualTo(BioResult.Ok));
+    }
+
+    [Test]
+    public void A_bit_rots_durably_and_the_ledger_says_which_byte([Values] bool onRead)
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(onRead ? BioOp.Read : BioOp.Write).Once().RotBit());
+        caller.Write(0, Old);
+        caller.Flush();
+        byte[] read = caller.Read(0, 4096);
+        int[] wrong = [.. Enumerable.Range(0, 4096).Where(i => read[i] != Old[i])];
+        Assert.That(wrong, Has.Length.EqualTo(1));
+        Assert.That(int.PopCount(read[wrong[0]] ^ Old[wrong[0]]), Is.EqualTo(1));
+        Assert.That(disk.Faults.Single().DamagedOffset, Is.EqualTo(wrong[0]));
+        TestBytes.AssertSame(new TargetCaller(disk.CrashClone(PowerLoss.KeepNothing), TargetPath.MayBlock).Read(0, 4096), read);
+    }
+
+    [Test]
+    public void A_lost_write_is_answered_and_not_done()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Nth(2).Lose());
+        caller.Write(0, Old);
+        Assert.That(caller.Write(0, New), Is.EqualTo(BioResult.Ok));
+        TestBytes.AssertSame(caller.Read(0, 4096), Old);
+        Assert.That(disk.Faults.Single().DamagedLength, Is.EqualTo(4096));
+    }
+
+    [Test]
+    public void A_misdirected_write_damages_another_place_and_leaves_its_own()
+    {
+        for (ulong seed = 0; seed < 20; seed++)
+        {
+            (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Nth(2).Misdirect(), seed);
+            caller.Write(8192, Old);
+            Assert.That(caller.Write(8192, New), Is.EqualTo(BioResult.Ok));
+            InjectedFault fault = disk.Faults.Single();
+            Assert.That(fault.DamagedOffset, Is.Not.EqualTo(8192).And.LessThanOrEqualTo(Size - 4096));
+            TestBytes.AssertSame(caller.Read(fault.DamagedOffset, 4096), New);
+            if (Math.Abs(fault.DamagedOffset - 8192) >= 4096)
+            {
+                TestBytes.AssertSame(caller.Read(8192, 4096), Old);
+            }
+        }
+    }
+
+    [Test]
+    public void A_torn_write_leaves_any_part_of_its_units_but_not_all_and_not_none()
+    {
+        var parts = new HashSet<string>();
+        for (ulong seed = 0; seed < 400; seed++)
+        {
+            (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Nth(2).Tear(), seed);
+            caller.Write(0, Old.AsMemory(0, 2048));
+            Assert.That(caller.Write(0, New.AsMemory(0, 2048)), Is.EqualTo(BioResult.IoError));
+            byte[] read = caller.Read(0, 2048);
+            string part = "";
+            for (int sector = 0; sector < 4; sector++)
+            {
+                bool isNew = read[sector * 512] == New[sector * 512];
+                TestBytes.AssertSame(read.AsSpan(sector * 512, 512), (isNew ? New : Old).AsSpan(sector * 512, 512), "a unit is whole");
+                part += isNew ? '1' : '0';
+            }
+
+            parts.Add(part);
+            Assert.That(disk.Faults.Select(static fault => fault.DamagedOffset / 512), Is.EqualTo(Enumerable.Range(0, 4).Where(i => part[i] == '0')));
+        }
+
+        Assert.That(parts, Has.Count.EqualTo(14), "of 16 parts all but none and all: prefixes, suffixes, and holes");
+    }
+
+    [Test]
+    public void A_torn_write_may_be_answered_and_one_unit_is_never_torn()
+    {
+        (_, TargetCaller caller) = Disk(FaultRule.On(BioOp.Write).Tear(isAnswered: true));
+        Assert.That(caller.Write(0, New.AsMemory(0, 512)), Is.EqualTo(BioResult.Ok));
+        TestBytes.AssertSame(caller.Read(0, 512), new byte[512]);
+    }
+
+    [Test]
+    public void A_stale_read_returns_what_was_there_before_the_last_write()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Read).Nth(1).ReadStale());
+        caller.Write(0, Old);
+        caller.Flush();
+        caller.Write(0, New.AsMemory(0, 512));
+        TestBytes.AssertSame(caller.Read(0, 1024), [.. Old.AsSpan(0, 512), .. new byte[512]]);
+        TestBytes.AssertSame(caller.Read(0, 1024), [.. New.AsSpan(0, 512), .. Old.AsSpan(512, 512)]);
+        Assert.That(disk.Faults, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void A_failing_flush_drops_the_cache_and_the_next_one_succeeds()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Flush).Nth(2).DropCache());
+        caller.Write(0, Old);
+        caller.Write(8192, Old);
+        Assert.That(caller.Flush(), Is.EqualTo(BioResult.Ok));
+        caller.Write(0, New);
+        caller.Write(8192, New);
+        Assert.That(caller.Flush(), Is.EqualTo(BioResult.IoError));
+        TestBytes.AssertSame(caller.Read(0, 4096), Old);
+        Assert.That(caller.Flush(), Is.EqualTo(BioResult.Ok));
+        TestBytes.AssertSame(caller.Read(8192, 4096), Old);
+        Assert.That(disk.Faults.Select(static fault => (fault.DamagedOffset, fault.DamagedLength)), Is.EqualTo(Dropped));
+    }
+
+    [Test]
+    public void An_ignored_flush_and_an_ignored_fua_make_nothing_durable()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Flush).Nth(1).IgnoreFlush(), FaultRule.On(BioOp.Write).Fua().IgnoreFlush());
+        caller.Write(0, Old);
+        caller.Write(8192, New, fua: true);
+        Assert.That(caller.Flush(), Is.EqualTo(BioResult.Ok));
+        var crashed = new TargetCaller(disk.CrashClone(PowerLoss.KeepNothing), TargetPath.MayBlock);
+        TestBytes.AssertSame(crashed.Read(0, 16384), new byte[16384]);
+        caller.Flush();
+        TestBytes.AssertSame(new TargetCaller(disk.CrashClone(PowerLoss.KeepNothing), TargetPath.MayBlock).Read(8192, 4096), New);
+        Assert.That(disk.Faults.Select(static fault => fault.Op), Is.EqualTo(Ignored));
+    }
+
+    [Test]
+    public async Task A_failing_device_fails_everything_from_then_on()
+    {
+        var disk = new SimulatedDisk(Size, options: new SimulatedDiskOptions { Faults = FaultPlan.None.Add(FaultRule.On(BioOp.Write).Nth(2).FailDevice()) });
+        await using AbuseDevice device = AbuseDevice.Create(disk);
+        var client = new BlockClient(device);
+        await client.WriteAsync(0, Old);
+        Assert.That(await client.TryWriteAsync(0, New), Is.EqualTo(BioResult.DeviceFailure));
+        Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.DeviceFailure));
+        Assert.That(client.TryFlush(), Is.EqualTo(BioResult.DeviceFailure));
+    }
+
+    [Test]
+    public async Task A_delay_a_slow_episode_and_a_reset_take_their_time()
+    {
+        await BlockSimulation.RunAsync(1, async sim =>
+        {
+            FaultPlan faults = FaultPlan.None
+                .Add(FaultRule.On(BioOp.Write).Nth(2).Delay(TimeSpan.FromSeconds(5)))
+                .Add(FaultRule.On(BioOp.Write).Nth(3).Limp(TimeSpan.FromHours(1), 1_000))
+                .Add(FaultRule.On(BioOp.Flush).Reset());
+            DiskProfile profile = DiskProfile.ConsumerSsd with { Latency = new DiskLatency { Write = LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(1)), Parallelism = 4 } };
+            SimulatedDisk disk = sim.CreateDisk(Size, profile, faults);
+            var client = new BlockClient(sim.CreateDevice(disk));
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 5_001, BioResult.Ok);
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 1_000, BioResult.Ok);
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 1_000, BioResult.Ok);
+            await Task.Delay(TimeSpan.FromHours(1), sim.Time);
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
+
+            ValueTask<BioResult> underWay = client.TryWriteAsync(0, New);
+            await AssertTakes(() => client.TryFlushAsync(), 0, BioResult.Canceled);
+            Assert.That(await underWay, Is.EqualTo(BioResult.Canceled));
+            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
+
+            async Task AssertTakes(Func<ValueTask<BioResult>> call, double milliseconds, BioResult result)
+            {
+                TimeSpan start = sim.Elapsed;
+                Assert.That(await call(), Is.EqualTo(result));
+                Assert.That((sim.Elapsed - start).TotalMilliseconds, Is.EqualTo(milliseconds));
+            }
+        });
+    }
+
+    [Test]
+    public async Task A_hung_bio_ends_with_its_submitters_patience_and_its_buffer_is_free()
+    {
+        await BlockSimulation.RunAsync(1, async sim =>
+        {
+            SimulatedDisk disk = sim.CreateDisk(Size, faults: FaultPlan.None.Add(FaultRule.On(BioOp.Write).Nth(1).Hang()));
+            var client = new BlockClient(sim.CreateDevice(disk, maxQueue: 1));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30), sim.Time);
+            Assert.That(await client.TryWriteAsync(0, Old, cancellationToken: patience.Token), Is.EqualTo(BioResult.Canceled));
+            Assert.That(sim.Elapsed, Is.EqualTo(TimeSpan.FromSeconds(30)));
+            byte[] read = new byte[4096];
+            await client.ReadAsync(0, read);
+            TestBytes.AssertSame(read, new byte[4096]);
+            Assert.That(disk.Faults.Single().Effect, Is.EqualTo(FaultEffect.Hang));
+        });
+    }
+
+    [Test]
+    public async Task A_write_that_is_done_twice_or_after_it_failed_overwrites_what_came_between([Values] bool failed)
+    {
+        await BlockSimulation.RunAsync(1, async sim =>
+        {
+            FaultRule rule = FaultRule.On(BioOp.Write).Nth(1);
+            SimulatedDisk disk = sim.CreateDisk(Size, faults: FaultPlan.None.Add(failed ? rule.Revive(TimeSpan.FromSeconds(1)) : rule.Duplicate(TimeSpan.FromSeconds(1))));
+            var client = new BlockClient(sim.CreateDevice(disk));
+            byte[] read = new byte[4096];
+            byte[] given = [.. Old];
+            Assert.That(await client.TryWriteAsync(0, given), Is.EqualTo(failed ? BioResult.Timeout : BioResult.Ok));
+            given.AsSpan().Clear();
+            await client.ReadAsync(0, read);
+            TestBytes.AssertSame(read, failed ? new byte[4096] : Old);
+            await client.WriteAsync(0, New);
+            await client.FlushAsync();
+            await client.ReadAsync(0, read);
+            TestBytes.AssertSame(read, New);
+            await Task.Delay(TimeSpan.FromSeconds(2), sim.Time);
+            await client.ReadAsync(0, read);
+            TestBytes.AssertSame(read, Old, "the bytes as they were given, not what their buffer holds now");
+        });
+    }
+
+    [Test]
+    public async Task A_rule_may_wait_for_a_state_of_the_disk()
+    {
+        await BlockSimulation.RunAsync(1, async sim =>
+        {
+            FaultPlan faults = FaultPlan.None
+                .Add(FaultRule.On(BioOp.Read).While(FaultCondition.Dirty).Fail(BioResult.NoSpace))
+                .Add(FaultRule.On(BioOp.Read).While(FaultCondition.AfterPowerLoss).Fail(BioResult.Timeout))
+                .Add(FaultRule.On(BioOp.Flush).Between(TimeSpan.FromHours(1), TimeSpan.FromHours(2)).Fail());
+            SimulatedDisk disk = sim.CreateDisk(Size, faults: faults);
+            var client = new BlockClient(sim.CreateDevice(disk));
+            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.Ok));
+            await client.WriteAsync(0, Old);
+            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.NoSpace));
+            Assert.That(await client.TryFlushAsync(), Is.EqualTo(BioResult.Ok));
+            await Task.Delay(TimeSpan.FromHours(1.5), sim.Time);
+            Assert.That(await client.TryFlushAsync(), Is.EqualTo(BioResult.IoError));
+            disk.LosePower(PowerLoss.KeepNothing);
+            disk.RestorePower();
+            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.Timeout));
+        });
+    }
+
+    private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultRule rule, FaultRule second) => Disk(FaultPlan.None.Add(rule).Add(second), 7);
+
+    private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultRule rule, ulong seed = 7) => Disk(FaultPlan.None.Add(rule), seed);
+
+    private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultPlan plan, ulong seed)
+    {
+        var disk = new SimulatedDisk(Size, options: new SimulatedDiskOptions { Faults = plan, Seed = seed });
+        return (disk, new TargetCaller(disk, TargetPath.MayBlock));
+    }
+}

@@ -1,0 +1,250 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+
+namespace Abuse.Core;
+
+/// <summary>The loop of a simulated run: one thread, a queue of what is to be done, and a clock that moves when there is nothing.</summary>
+/// <remarks>
+/// <para>
+/// Everything runs on the loop's thread, from its outermost frame or, while a synchronous call waits, from that call's. No
+/// SynchronizationContext is set, so that continuations run where they are completed: in order, and on this thread.
+/// </para>
+/// <para>
+/// <see cref="Post"/> and timers are thread-safe; the lock is held for some instructions and nothing is called under it. Virtual time starts
+/// on 2000-01-01 and never moves by itself. A loop that has ended runs what still comes on the thread that brings it, so that nobody waits
+/// for it forever: by then its disks are gone, and answer so.
+/// </para>
+/// </remarks>
+[SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "The event has no handle unless its WaitHandle is asked for.")]
+internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
+{
+    private static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>How long a run with other threads waits for them, in real time, before it lets virtual time pass.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly ManualResetEventSlim _signal = new();
+    private readonly PriorityQueue<(SimulationTimer Timer, long Version), (long Due, long Order)> _timers = new();
+    private readonly Queue<ILoopWork> _work = new();
+    private long _order;
+    private long _now;
+    private long _steps;
+    private int _thread;
+    private bool _isWaiting;
+    private bool _isOver;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
+    internal override bool IsCurrent => Environment.CurrentManagedThreadId == _thread;
+
+    /// <summary>Virtual time since the start.</summary>
+    internal TimeSpan Elapsed => TimeSpan.FromTicks(Volatile.Read(ref _now));
+
+    /// <summary>Whether a bio came from another thread.</summary>
+    internal bool HasForeign { get; private set; }
+
+    /// <summary>Why the run has failed, whatever its workload says; null if it has not.</summary>
+    internal SimulationException? Failure { get; private set; }
+
+    /// <summary>How many steps were taken, and whether it waits for other threads: for whoever looks whether it is stuck.</summary>
+    internal (long Steps, bool IsWaiting) Progress => (Volatile.Read(ref _steps), Volatile.Read(ref _isWaiting));
+
+    public override long GetTimestamp() => Volatile.Read(ref _now);
+
+    public override DateTimeOffset GetUtcNow() => Epoch + Elapsed;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        var timer = new SimulationTimer(this, callback, state);
+        Change(timer, dueTime, period);
+        return timer;
+    }
+
+    internal bool Change(SimulationTimer timer, TimeSpan dueTime, TimeSpan period)
+    {
+        lock (_lock)
+        {
+            timer.Version++;
+            timer.Period = period > TimeSpan.Zero ? period.Ticks : 0;
+            timer.Due = dueTime < TimeSpan.Zero ? null : _now + dueTime.Ticks;
+            Queue(timer);
+        }
+
+        _signal.Set();
+        return true;
+    }
+
+    internal override void Post(ILoopWork work)
+    {
+        lock (_lock)
+        {
+            if (!_isOver)
+            {
+                _work.Enqueue(work);
+                _signal.Set();
+                return;
+            }
+        }
+
+        work.RunOnLoop();
+    }
+
+    internal override bool TryAdmitForeign(in BioHead bio)
+    {
+        lock (_lock)
+        {
+            HasForeign = true;
+            if (options.Mode == SimulationMode.Serialized)
+            {
+                return true;
+            }
+
+            Failure ??= new SimulationException(SimulationCulprits.Describe(bio));
+        }
+
+        _signal.Set();
+        return false;
+    }
+
+    /// <summary>Ends the run from outside: the workload keeps the thread.</summary>
+    internal void Fail(SimulationException failure)
+    {
+        lock (_lock)
+        {
+            Failure ??= failure;
+        }
+
+        _signal.Set();
+    }
+
+    /// <summary>Runs a workload to its end on the calling thread. Throws what it throws, or why the run could not go on.</summary>
+    internal void Run(Func<Task> workload)
+    {
+        _thread = Environment.CurrentManagedThreadId;
+        Task task = workload();
+        task.ContinueWith(static (_, signal) => ((ManualResetEventSlim)signal!).Set(), _signal, TaskScheduler.Default);
+        while (!task.IsCompleted)
+        {
+            Step();
+        }
+
+        ThrowIfFailed();
+        task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Does what is left and takes no more.</summary>
+    internal void End()
+    {
+        while (true)
+        {
+            ILoopWork? work;
+            lock (_lock)
+            {
+                if (!_work.TryDequeue(out work))
+                {
+                    _isOver = true;
+                    _timers.Clear();
+                    return;
+                }
+            }
+
+            work.RunOnLoop();
+        }
+    }
+
+    internal override void RunUntil(ManualResetEventSlim done)
+    {
+        while (!done.IsSet)
+        {
+            Step();
+        }
+    }
+
+    /// <summary>Does one thing: what was posted first, else what is due next, to which time moves on.</summary>
+    private void Step()
+    {
+        ThrowIfFailed();
+        _signal.Reset();
+        Volatile.Write(ref _steps, _steps + 1);
+        if (TryTakeWork() is { } work)
+        {
+            work.RunOnLoop();
+        }
+        else if (HasForeign && WaitForOthers(Grace))
+        {
+            // Something came from another thread before its time was over.
+        }
+        else if (TryTakeTimer() is { } timer)
+        {
+            timer.Fire();
+        }
+        else if (!WaitForOthers(options.StallTimeout))
+        {
+            throw new SimulationException(SimulationCulprits.DescribeStall(Elapsed, options.StallTimeout));
+        }
+    }
+
+    private bool WaitForOthers(TimeSpan atMost)
+    {
+        Volatile.Write(ref _isWaiting, true);
+        bool came = _signal.Wait(atMost);
+        Volatile.Write(ref _isWaiting, false);
+        return came;
+    }
+
+    private ILoopWork? TryTakeWork()
+    {
+        lock (_lock)
+        {
+            return _work.TryDequeue(out ILoopWork? work) ? work : null;
+        }
+    }
+
+    private SimulationTimer? TryTakeTimer()
+    {
+        lock (_lock)
+        {
+            while (_timers.TryDequeue(out (SimulationTimer Timer, long Version) next, out (long Due, long Order) at))
+            {
+                if (next.Version != next.Timer.Version)
+                {
+                    continue;
+                }
+
+                if (at.Due > options.MaxVirtualTime.Ticks)
+                {
+                    throw new SimulationException(string.Create(CultureInfo.InvariantCulture,
+                        $"The run reached the end of its virtual time, {options.MaxVirtualTime}, and its workload has not ended. If it is meant to take so long, raise {nameof(SimulationOptions)}.{nameof(SimulationOptions.MaxVirtualTime)}; if not, it waits for something that does not come while a timer goes on."));
+                }
+
+                Volatile.Write(ref _now, Math.Max(_now, at.Due));
+                next.Timer.Version++;
+                next.Timer.Due = next.Timer.Period == 0 ? null : _now + next.Timer.Period;
+                Queue(next.Timer);
+                return next.Timer;
+            }
+
+            return null;
+        }
+    }
+
+    private void Queue(SimulationTimer timer)
+    {
+        if (timer.Due is { } due && !_isOver)
+        {
+            _timers.Enqueue((timer, timer.Version), (due, _order++));
+        }
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (Failure is { } failure)
+        {
+            throw failure;
+        }
+    }
+}
