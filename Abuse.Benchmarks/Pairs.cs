@@ -88,6 +88,41 @@ internal static class Pairs
         await many.Cleanup();
     }
 
+    /// <summary>Crash states against copies of the image, in one run: how many of the first in the time of one of the second.</summary>
+    internal static async Task RunCrashAsync()
+    {
+        foreach (int flushEvery in new[] { 8, 0 })
+        {
+            var states = new CrashStates { FlushEvery = flushEvery };
+            await states.Setup();
+            Console.WriteLine($"64 MiB, 1,000 writes of 4 KiB, {(flushEvery == 0 ? "no flush" : $"a flush after each {flushEvery}")}, a check that does nothing");
+            foreach ((string name, Func<Task> run) in new (string, Func<Task>)[] { ("one worker", states.OneWorker), ("all workers", states.AllWorkers) })
+            {
+                var ratios = new double[9];
+                double rate = 0;
+                for (int round = -2; round < ratios.Length; round++)
+                {
+                    states.CopyTheImage();
+                    long start = Stopwatch.GetTimestamp();
+                    states.CopyTheImage();
+                    double copy = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+                    start = Stopwatch.GetTimestamp();
+                    await run();
+                    double state = Stopwatch.GetElapsedTime(start).TotalMicroseconds / CrashStates.States;
+                    if (round >= 0)
+                    {
+                        ratios[round] = copy / state;
+                        rate = Math.Max(rate, 1e6 / state);
+                    }
+                }
+
+                Array.Sort(ratios);
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"  {name,-12} {ratios[ratios.Length / 2],6:0} states in the time of a copy (quartiles {ratios[ratios.Length / 4]:0}..{ratios[ratios.Length * 3 / 4]:0}), {rate:N0} states/s at best"));
+            }
+        }
+    }
+
     private static Func<Task> Sync(Action action) => () =>
     {
         action();

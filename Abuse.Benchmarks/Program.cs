@@ -7,4 +7,10 @@ if (args is ["pairs", .. var only])
     return;
 }
 
+if (args is ["crash"])
+{
+    await Pairs.RunCrashAsync();
+    return;
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

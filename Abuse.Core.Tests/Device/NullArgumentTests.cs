@@ -24,6 +24,9 @@ public sealed class NullArgumentTests
         (Func<BlockSimulation, Task>)(static _ => Task.CompletedTask),
         (Func<CrashState, ValueTask<CrashVerdict>>)(static _ => new(CrashVerdict.Recovered)),
         Directory, Directory.OpenFile("a", FileMode.CreateNew),
+        new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()).Begin(), (Func<Task>)(static () => Task.CompletedTask),
+        new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()),
+        new SectorOracle(new BlockTrace(new BlockGeometry(512), new PageStore(512), new TraceLog(), [], 0)),
     ];
 
     [OneTimeTearDown]
@@ -36,10 +39,13 @@ public sealed class NullArgumentTests
     private static IEnumerable<TestCaseData> Parameters()
     {
         var nullability = new NullabilityInfoContext();
-        foreach (Type type in typeof(AbuseDevice).Assembly.GetExportedTypes().Where(static type => !typeof(Exception).IsAssignableFrom(type)))
+        foreach (Type exported in typeof(AbuseDevice).Assembly.GetExportedTypes().Where(static type => !typeof(Exception).IsAssignableFrom(type)))
         {
+            Type type = exported.IsGenericTypeDefinition ? exported.MakeGenericType([.. exported.GetGenericArguments().Select(static _ => typeof(string))]) : exported;
             const BindingFlags Public = BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
             IEnumerable<MethodBase> methods = type.GetMethods(Public).Where(static method => !method.IsSpecialName && !method.IsAbstract).Concat<MethodBase>(type.GetConstructors());
+            methods = methods.Select(static method =>
+                method is MethodInfo { IsGenericMethodDefinition: true } generic ? generic.MakeGenericMethod([.. generic.GetGenericArguments().Select(static _ => typeof(string))]) : method);
             foreach (MethodBase method in methods.Where(static method => !Array.Exists(method.GetParameters(), static one => one.ParameterType.IsByRefLike)))
             {
                 foreach (ParameterInfo parameter in method.GetParameters())
@@ -74,6 +80,7 @@ public sealed class NullArgumentTests
                     Task task => task,
                     ValueTask task => task.AsTask(),
                     ValueTask<BioResult> task => task.AsTask(),
+                    ValueTask<CrashVerdict> task => task.AsTask(),
                     _ => Task.CompletedTask,
                 });
             }

@@ -56,8 +56,14 @@ public sealed partial class ToStringTests
         FileTarget onFile = FileTarget.Create(file.Path, 4096);
         var memory = new UserMemoryMap();
         memory.Map(4096, new byte[100]);
+        FlushAuditReport audit = await FlushAudit.RunAsync(
+            FuaTrace(), static state => new(state.Id[0] == 'x' ? CrashVerdict.SilentWrong("no") : CrashVerdict.Recovered), new CrashExplorerOptions { Workers = 1 });
+        var oracle = new KeyedOracle<string, int>(await BlockRecorder.StartAsync(new MemoryTarget(4096)));
         (object Value, string Part)[] all =
         [
+            (audit, "1 flushes in "), (audit.Flushes[0], "FUA 0: needed (1 states); x0:"), (report.Failure!.Crashes[0], "0 writes lost, 0 landed"),
+            (oracle, "oracle of 0 operations on 0 keys, Durable"), (new KeyedOracle<string, int>(recorder).BeginPut("k", 1), "a change of \"k\", in flight"),
+            (KeyedContent.Of(5), "\"5\""), (new SectorOracle(trace), "oracle of 1 bios"),
             (_device, "abuse0: 1 MiB, 512 B blocks"), (_device.Control, "control of abuse0"), (_channel, "channel that takes None"),
             (_request, "Read 512 bytes at 1024 (bio 512)"), (_request.Head, "Read 512 bytes at 1024 (bio 512)"), (new BioAnswer(_request, BioResult.Ok), "Result = Ok"),
             (server, "server of NullTarget"), (attachment, "MemoryTarget, attached"), (module, "abuse module, 8 devices"),
@@ -98,8 +104,15 @@ public sealed partial class ToStringTests
         await onFile.DisposeAsync();
         Assert.That(onFile.ToString(), Does.EndWith("closed"));
         Assert.That(new BioSpans(new byte[7]).ToString(), Is.EqualTo("7 bytes in 1 pieces"));
-        IEnumerable<Type> said = all.Select(static one => one.Value.GetType());
+        IEnumerable<Type> said = all.Select(static one => one.Value.GetType() is { IsGenericType: true } type ? type.GetGenericTypeDefinition() : one.Value.GetType());
         Assert.That(Speaking().Except(said).Select(static type => type.Name), Is.Empty, "types that nobody asked here");
+    }
+
+    private static BlockTrace FuaTrace()
+    {
+        BlockRecorder recorder = BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult();
+        new TargetCaller(recorder, TargetPath.MayBlock).Write(512, TestBytes.Of(1, 512), fua: true);
+        return recorder.Stop();
     }
 
     [Test]

@@ -1,27 +1,35 @@
 namespace Abuse.Core.Tests;
 
 /// <summary>
-/// One atomic unit of a disk with a volatile cache, as a machine that may do anything at any moment that a disk may: apply a write that it
-/// was given, and copy the unit from the cache to the medium. The set of all states that it can be in is carried along a trace.
+/// One atomic unit, of two halves, of a disk with a volatile cache, as a machine that may do anything at any moment that a disk may: apply a
+/// write that it was given, and copy the unit from the cache to the medium. The set of all states that it can be in is carried along a trace.
 /// </summary>
 /// <remarks>
 /// Written against the words of the rules, not against the explorer: a write is applied before it is answered; a FUA write is copied after it
-/// was applied and before it is answered; a flush has the unit copied between its submission and its answer.
+/// was applied and before it is answered; a flush has the unit copied between its submission and its answer. A write that fails was applied
+/// before that or never is. A failed flush does nothing; or it drops any of what was given before it: the cache then takes it for copied,
+/// unless a FUA write is to be copied.
 /// </remarks>
 internal sealed class CrashDeviceModel
 {
     private readonly HashSet<State> _states;
-    private readonly int _submitted;
+    private readonly bool _drops;
 
-    internal CrashDeviceModel()
-        : this([new State(-1, -1, 0, 0)], 0)
+    /// <summary>Writes that may be applied, a bit each.</summary>
+    private readonly int _possible;
+    private readonly IReadOnlyList<OpKind> _ops;
+
+    internal CrashDeviceModel(IReadOnlyList<OpKind> ops, bool drops)
+        : this(ops, drops, [new State(-1, -1, -1, -1, 0, 0, 0)], 0)
     {
     }
 
-    private CrashDeviceModel(HashSet<State> states, int submitted)
+    private CrashDeviceModel(IReadOnlyList<OpKind> ops, bool drops, HashSet<State> states, int possible)
     {
+        _ops = ops;
+        _drops = drops;
         _states = states;
-        _submitted = submitted;
+        _possible = possible;
         Close();
     }
 
@@ -29,31 +37,74 @@ internal sealed class CrashDeviceModel
     {
         Write,
         FuaWrite,
+        FirstHalf,
+        SecondHalf,
+        FuaSecondHalf,
+        FailedWrite,
+        FailedFirstHalf,
         Flush,
+        FailedFlush,
     }
 
-    /// <summary>What a power loss may leave: the number of a write, or -1 for the content at the start.</summary>
-    internal int[] Left => [.. _states.Select(static state => state.Durable).Distinct().Order()];
+    /// <summary>What a power loss may leave: for each half the number of a write, or -1 for the content at the start.</summary>
+    internal (int First, int Second)[] Left => [.. _states.Select(static state => (state.DurableFirst, state.DurableSecond)).Distinct().Order()];
 
-    internal CrashDeviceModel Submit(int op, OpKind kind) => kind == OpKind.Flush
-        ? new([.. _states.Select(state => state with { Wants = state.Wants | 1 << op })], _submitted)
-        : new([.. _states], _submitted | 1 << op);
+    internal CrashDeviceModel Submit(int op)
+    {
+        if (!IsFlush(op))
+        {
+            return With([.. _states], _possible | 1 << op);
+        }
 
-    internal CrashDeviceModel Complete(int op, OpKind kind) => new(
-        [.. _states.Where(state => (kind == OpKind.Flush || (state.Applied >> op & 1) != 0) && (kind == OpKind.Write || (state.Wants >> op & 1) == 0))],
-        _submitted);
+        HashSet<State> states = [.. _states.Select(state => state with { Wants = state.Wants | 1 << op })];
+        for (int dropped = 0; _drops && _ops[op] == OpKind.FailedFlush && dropped <= _possible; dropped++)
+        {
+            states.UnionWith([.. states.Where(state => !IsFuaPending(state)).Select(state => state with { Clean = state.Clean | CleanOf(state, dropped) })]);
+        }
+
+        return With(states, _possible);
+    }
+
+    internal CrashDeviceModel Complete(int op)
+    {
+        int bit = 1 << op;
+        return _ops[op] switch
+        {
+            OpKind.Flush => With([.. _states.Where(state => (state.Wants & bit) == 0)], _possible),
+            OpKind.FailedFlush => With([.. _states.Select(state => state with { Wants = state.Wants & ~bit })], _possible),
+            OpKind.FailedWrite or OpKind.FailedFirstHalf => With([.. _states], _possible & ~bit),
+            OpKind.FuaWrite or OpKind.FuaSecondHalf =>
+                With([.. _states.Where(state => (state.Applied & bit) != 0 && (state.Wants & bit) == 0)], _possible),
+            _ => With([.. _states.Where(state => (state.Applied & bit) != 0)], _possible),
+        };
+    }
+
+    private static int CleanOf(State state, int dropped) =>
+        (state.First >= 0 ? dropped >> state.First & 1 : 0) | (state.Second >= 0 ? (dropped >> state.Second & 1) << 1 : 0);
+
+    private bool IsFuaPending(State state) => Enumerable.Range(0, _ops.Count).Any(op =>
+        _ops[op] is OpKind.FuaWrite or OpKind.FuaSecondHalf && (state.Applied >> op & 1) != 0 && (state.Wants >> op & 1) != 0);
+
+    private bool IsFlush(int op) => _ops[op] is OpKind.Flush or OpKind.FailedFlush;
+
+    private CrashDeviceModel With(HashSet<State> states, int possible) => new(_ops, _drops, states, possible);
 
     private void Close()
     {
         var left = new Queue<State>(_states);
         while (left.TryDequeue(out State state))
         {
-            Add(state with { Durable = state.Cached, Wants = 0 });
-            for (int op = 0; _submitted >> op != 0; op++)
+            Add(state with
             {
-                if ((_submitted >> op & 1) != 0 && (state.Applied >> op & 1) == 0)
+                DurableFirst = (state.Clean & 1) == 0 ? state.First : state.DurableFirst,
+                DurableSecond = (state.Clean & 2) == 0 ? state.Second : state.DurableSecond,
+                Wants = 0,
+            });
+            for (int op = 0; _possible >> op != 0; op++)
+            {
+                if ((_possible >> op & 1) != 0 && (state.Applied >> op & 1) == 0)
                 {
-                    Add(state with { Cached = op, Applied = state.Applied | 1 << op, Wants = state.Wants | 1 << op });
+                    Add(Apply(state, op));
                 }
             }
         }
@@ -67,10 +118,27 @@ internal sealed class CrashDeviceModel
         }
     }
 
+    private State Apply(State state, int op)
+    {
+        bool isFirst = _ops[op] is not (OpKind.SecondHalf or OpKind.FuaSecondHalf);
+        bool isSecond = _ops[op] is not (OpKind.FirstHalf or OpKind.FailedFirstHalf);
+        return state with
+        {
+            First = isFirst ? op : state.First,
+            Second = isSecond ? op : state.Second,
+            Clean = state.Clean & ~((isFirst ? 1 : 0) | (isSecond ? 2 : 0)),
+            Applied = state.Applied | 1 << op,
+            Wants = state.Wants | 1 << op,
+        };
+    }
+
     /// <summary>What the unit is.</summary>
-    /// <param name="Cached">The write that was applied last.</param>
-    /// <param name="Durable">The one on the medium.</param>
+    /// <param name="First">The write that is seen in the first half.</param>
+    /// <param name="Second">The write that is seen in the second half.</param>
+    /// <param name="DurableFirst">The one on the medium, in the first half.</param>
+    /// <param name="DurableSecond">The one on the medium, in the second half.</param>
+    /// <param name="Clean">Halves that are taken for copied, a bit each.</param>
     /// <param name="Applied">Writes that were applied, a bit each.</param>
     /// <param name="Wants">Operations since which the unit was not copied, a bit each.</param>
-    private readonly record struct State(int Cached, int Durable, int Applied, int Wants);
+    private readonly record struct State(int First, int Second, int DurableFirst, int DurableSecond, int Clean, int Applied, int Wants);
 }

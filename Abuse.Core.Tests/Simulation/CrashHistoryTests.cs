@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using OpKind = Abuse.Core.Tests.CrashDeviceModel.OpKind;
 
 namespace Abuse.Core.Tests;
 
@@ -9,18 +10,35 @@ internal sealed class CrashHistoryTests
     private const int Unit = 512;
 
     private readonly List<(int Op, bool IsCompletion)> _events = [];
-    private readonly List<CrashDeviceModel.OpKind> _ops = [];
+    private readonly List<OpKind> _ops = [];
+    private OpKind[] _kinds = [];
+    private bool _drops;
     private int _traces;
 
-    [TestCase(4, 4, ExpectedResult = 0, Description = "four operations, any overlap")]
-    [TestCase(6, 2, ExpectedResult = 0, Description = "six operations, two in flight")]
-    public int A_unit_is_left_with_exactly_what_a_disk_may_leave(int operations, int inFlight)
+    /// <summary>Operations, in flight at once, whether a failed flush drops, and of which kinds.</summary>
+    private static IEnumerable<TestCaseData> Machines()
+    {
+        OpKind[] whole = [OpKind.Write, OpKind.FuaWrite, OpKind.Flush];
+        yield return new TestCaseData(4, 4, false, whole).SetArgDisplayNames("four operations, any overlap");
+        yield return new TestCaseData(6, 2, false, whole).SetArgDisplayNames("six operations, two in flight");
+        yield return new TestCaseData(4, 4, false, new[] { OpKind.FirstHalf, OpKind.SecondHalf, OpKind.Write, OpKind.Flush }).SetArgDisplayNames("halves");
+        yield return new TestCaseData(4, 4, false, new[] { OpKind.FirstHalf, OpKind.FuaSecondHalf, OpKind.FuaWrite }).SetArgDisplayNames("halves with FUA");
+        yield return new TestCaseData(6, 2, false, new[] { OpKind.FirstHalf, OpKind.Write, OpKind.Flush }).SetArgDisplayNames("halves, six operations");
+        yield return new TestCaseData(4, 4, false, new[] { OpKind.FailedWrite, OpKind.Write, OpKind.FailedFlush, OpKind.Flush }).SetArgDisplayNames("failures");
+        yield return new TestCaseData(4, 4, false, new[] { OpKind.FailedFirstHalf, OpKind.SecondHalf, OpKind.Flush }).SetArgDisplayNames("failures of halves");
+        yield return new TestCaseData(4, 4, true, new[] { OpKind.Write, OpKind.FuaWrite, OpKind.FailedFlush, OpKind.Flush }).SetArgDisplayNames("a failed flush drops");
+    }
+
+    [TestCaseSource(nameof(Machines))]
+    public void A_unit_is_left_with_exactly_what_a_disk_may_leave(int operations, int inFlight, bool drops, OpKind[] kinds)
     {
         _traces = 0;
-        int differences = Extend(operations, inFlight, [], [new CrashDeviceModel().Left], new CrashDeviceModel());
+        (_kinds, _drops) = (kinds, drops);
+        var start = new CrashDeviceModel(_ops, drops);
+        int differences = Extend(operations, inFlight, [], [start.Left], start);
         TestContext.Out.WriteLine($"{_traces} traces");
         Assert.That(_traces, Is.GreaterThan(8000));
-        return differences;
+        Assert.That(differences, Is.Zero);
     }
 
     [Test]
@@ -31,7 +49,7 @@ internal sealed class CrashHistoryTests
             Write(log, 0, 1, 0, 2 * Unit);
             Write(log, 2, 3, 0, 2 * Unit);
         });
-        var cursor = new CrashCursor(new CrashHistory(trace, Unit, isVolatile: true));
+        var cursor = new CrashCursor(new CrashHistory(trace, new CrashRules(Unit)));
         cursor.MoveTo(4);
         Assert.That(cursor.Open, Has.Count.EqualTo(2));
         Assert.That(cursor.Open.Select(row => CrashPick.Count(cursor, row)), Is.All.EqualTo(3));
@@ -45,7 +63,7 @@ internal sealed class CrashHistoryTests
             Write(log, 0, 1, 0, Unit);
             Write(log, 2, null, Unit, Unit);
         });
-        var cursor = new CrashCursor(new CrashHistory(trace, Unit, isVolatile: false));
+        var cursor = new CrashCursor(new CrashHistory(trace, new CrashRules(Unit, IsVolatile: false)));
         cursor.MoveTo(3);
         Assert.That(cursor.Open.Select(row => cursor.History.Unit(row).Unit), Is.EqualTo(new long[] { 1 }));
     }
@@ -60,7 +78,7 @@ internal sealed class CrashHistoryTests
             Write(log, 4, 5, Unit, Unit, content: 0);
             Write(log, 6, 7, 0, Unit, content: 1);
         });
-        var history = new CrashHistory(trace, Unit, isVolatile: true);
+        var history = new CrashHistory(trace, new CrashRules(Unit));
         var cursor = new CrashCursor(history);
         var hashes = new List<UInt128>();
         foreach (int point in new[] { 0, 2, 4, 6, 8 })
@@ -75,18 +93,18 @@ internal sealed class CrashHistoryTests
     }
 
     /// <summary>Goes on with every event that may come next, and compares where there is none.</summary>
-    private int Extend(int operations, int inFlight, List<int> open, List<int[]> left, CrashDeviceModel model)
+    private int Extend(int operations, int inFlight, List<int> open, List<(int First, int Second)[]> left, CrashDeviceModel model)
     {
         int differences = 0;
         bool isEnd = true;
         if (_ops.Count < operations && open.Count < inFlight)
         {
             isEnd = false;
-            foreach (CrashDeviceModel.OpKind kind in Enum.GetValues<CrashDeviceModel.OpKind>())
+            foreach (OpKind kind in _kinds)
             {
                 int op = _ops.Count;
                 _ops.Add(kind);
-                differences += With((op, false), [.. open, op], model.Submit(op, kind));
+                differences += With((op, false), [.. open, op], model.Submit(op));
                 _ops.RemoveAt(op);
             }
         }
@@ -94,7 +112,7 @@ internal sealed class CrashHistoryTests
         foreach (int op in open)
         {
             isEnd = false;
-            differences += With((op, true), [.. open.Where(other => other != op)], model.Complete(op, _ops[op]));
+            differences += With((op, true), [.. open.Where(other => other != op)], model.Complete(op));
         }
 
         return isEnd ? Compare(left) : differences;
@@ -110,7 +128,7 @@ internal sealed class CrashHistoryTests
         }
     }
 
-    private int Compare(List<int[]> left)
+    private int Compare(List<(int First, int Second)[]> left)
     {
         _traces++;
         BlockTrace trace = Trace(Unit, log =>
@@ -119,17 +137,20 @@ internal sealed class CrashHistoryTests
             {
                 int submitted = _events.IndexOf((op, false));
                 int completed = _events.IndexOf((op, true));
-                if (_ops[op] == CrashDeviceModel.OpKind.Flush)
+                OpKind kind = _ops[op];
+                BioResult result = kind is OpKind.FailedWrite or OpKind.FailedFirstHalf or OpKind.FailedFlush ? BioResult.IoError : BioResult.Ok;
+                if (kind is OpKind.Flush or OpKind.FailedFlush)
                 {
-                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, default, null), completed, default, BioResult.Ok);
+                    log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, submitted, default, null), completed, default, result);
+                    continue;
                 }
-                else
-                {
-                    Write(log, submitted, completed, 0, Unit, _ops[op] == CrashDeviceModel.OpKind.FuaWrite, content: op + 1);
-                }
+
+                int offset = kind is OpKind.SecondHalf or OpKind.FuaSecondHalf ? Unit / 2 : 0;
+                int length = kind is OpKind.Write or OpKind.FuaWrite or OpKind.FailedWrite ? Unit : Unit / 2;
+                Write(log, submitted, completed, offset, length, kind is OpKind.FuaWrite or OpKind.FuaSecondHalf, content: op + 1, result);
             }
         });
-        var history = new CrashHistory(trace, Unit, isVolatile: true);
+        var history = new CrashHistory(trace, new CrashRules(Unit, FailedFlush: _drops ? FailedFlushEffect.Drops : FailedFlushEffect.Nothing));
         if (history.Rows == 0)
         {
             return 0;
@@ -139,10 +160,9 @@ internal sealed class CrashHistoryTests
         for (int point = 0; point <= _events.Count; point++)
         {
             cursor.MoveTo(point);
-            UnitVersions unit = history.Unit(0);
-            int[] allowed = [.. Enumerable.Range(0, unit.Contents.Length).Where(version => cursor.IsAllowed(0, version))
-                .Select(version => version == 0 ? -1 : unit.Bios[version - 1]).Order()];
-            if (!allowed.SequenceEqual(left[point]))
+            ReadOnlyMemory<byte>[] contents = history.Unit(0).Contents;
+            (int, int)[] allowed = [.. Allowed(cursor).Select(version => (contents[version].Span[0] - 1, contents[version].Span[Unit / 2] - 1)).Distinct().Order()];
+            if (!allowed.SequenceEqual(left[point]) || !cursor.IsAllowed(0, cursor.Base(0)))
             {
                 TestContext.Out.WriteLine($"{string.Join(' ', _events.Select(happened => $"{(happened.IsCompletion ? "done" : _ops[happened.Op])}{happened.Op}"))}, "
                     + $"after {point}: {string.Join(',', allowed)} instead of {string.Join(',', left[point])}");
@@ -151,16 +171,24 @@ internal sealed class CrashHistoryTests
         }
 
         return 0;
+
+        static IEnumerable<int> Allowed(CrashCursor cursor)
+        {
+            for (int version = cursor.Next(0, -1); version >= 0; version = cursor.Next(0, version))
+            {
+                yield return version;
+            }
+        }
     }
 
-    private static void Write(TraceLog log, int submitted, int? completed, int offset, int length, bool fua = false, int? content = null)
+    private static void Write(TraceLog log, int submitted, int? completed, int offset, int length, bool fua = false, int? content = null, BioResult result = BioResult.Ok)
     {
         byte[] bytes = new byte[length];
         bytes.AsSpan().Fill((byte)(content ?? log.Count + 1));
         int bio = log.Add(new BioHead { Op = BioOp.Write, Offset = offset, Length = length, Fua = fua }, new BioSpans(bytes), submitted, default, null);
         if (completed is { } at)
         {
-            log.Complete(bio, at, default, BioResult.Ok);
+            log.Complete(bio, at, default, result);
         }
     }
 

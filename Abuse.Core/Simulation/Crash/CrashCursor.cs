@@ -19,6 +19,12 @@ internal sealed class CrashCursor
     /// <summary>The last version that was submitted.</summary>
     private readonly int[] _newest;
 
+    /// <summary>The first version that may still be allowed, now or later.</summary>
+    private readonly int[] _oldest;
+
+    /// <summary>The first version that is allowed.</summary>
+    private readonly int[] _first;
+
     private readonly List<int> _open = [];
     private readonly bool[] _isOpen;
 
@@ -31,14 +37,17 @@ internal sealed class CrashCursor
         _chosen = new int[history.Rows];
         _base = new int[history.Rows];
         _newest = new int[history.Rows];
+        _oldest = new int[history.Rows];
+        _first = new int[history.Rows];
         _isOpen = new bool[history.Rows];
-        for (int row = 0; row < history.Rows; row++)
-        {
-            Hash += history.Unit(row).Hashes[0];
-        }
+        Hash = history.Under?.Hash ?? 0;
+        LeastHash = Hash;
     }
 
     internal CrashHistory History => _history;
+
+    /// <summary>The state of the first crash, of which this is the recovery's, or its recovery's.</summary>
+    internal CrashCursor First => _history.Under?.First ?? this;
 
     /// <summary>How many events have happened.</summary>
     internal long Point { get; private set; }
@@ -49,8 +58,14 @@ internal sealed class CrashCursor
     /// <summary>How many marks were set.</summary>
     internal int Marks { get; private set; }
 
-    /// <summary>Stands for the image: of two states with the same content it is the same.</summary>
+    /// <summary>
+    /// Stands for the difference to the content at the start of the first trace: of two states with the same content it is the same, of
+    /// two traces on each other too.
+    /// </summary>
     internal UInt128 Hash { get; private set; }
+
+    /// <summary>That of the state in which nothing stayed but what was durable.</summary>
+    internal UInt128 LeastHash { get; private set; }
 
     /// <summary>Rows that may have more than one version now, in order of when they began to.</summary>
     internal IReadOnlyList<int> Open => _open;
@@ -61,7 +76,48 @@ internal sealed class CrashCursor
 
     internal int Newest(int row) => _newest[row];
 
-    internal bool IsAllowed(int row, int version) => version <= _newest[row] && Point <= _history.Unit(row).LostAt[version];
+    internal int Oldest(int row) => _oldest[row];
+
+    internal bool IsAllowed(int row, int version) => _history.Unit(row).IsAllowed(version, Point);
+
+    /// <summary>The version after one that may be allowed; -1 after the last. Before the first is -1.</summary>
+    internal int Next(int row, int version)
+    {
+        UnitVersions unit = _history.Unit(row);
+        version = version < 0 ? _oldest[row] : version + 1;
+        for (; version < unit.Contents.Length; version++)
+        {
+            version = version > _newest[row] && version < unit.Chain ? unit.Chain : version;
+            if (version < unit.Contents.Length && unit.IsAllowed(version, Point))
+            {
+                return version;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>Reads the disk as it is in the state.</summary>
+    internal void Read(long offset, int length, ref BioSpansCursor destination)
+    {
+        for (long end = offset + length; offset < end;)
+        {
+            long unit = offset >> _history.UnitBits;
+            int part = (int)(Math.Min(end, (unit + 1) << _history.UnitBits) - offset);
+            int row = _history.RowOf(unit);
+            if (row >= 0)
+            {
+                ReadOnlySpan<byte> content = _history.Unit(row).Contents[_chosen[row]].Span;
+                destination.CopyFrom(content.Slice((int)(offset - (unit << _history.UnitBits)), part));
+            }
+            else
+            {
+                _history.ReadInitial(offset, part, ref destination);
+            }
+
+            offset += part;
+        }
+    }
 
     /// <summary>Goes on to a later point, without a choice.</summary>
     internal void MoveTo(long point)
@@ -150,7 +206,8 @@ internal sealed class CrashCursor
             }
         }
 
-        return true;
+        // Nothing else makes a write durable, and so takes a version away.
+        return done.Op == BioOp.Flush || done.Fua || !_history.Rules.IsVolatile;
     }
 
     /// <summary>Forgets the units that have one version left.</summary>
@@ -160,12 +217,17 @@ internal sealed class CrashCursor
         for (int i = 0; i < _open.Count; i++)
         {
             int row = _open[i];
-            bool isOpen = false;
-            for (int version = _newest[row]; version >= 0 && !isOpen; version--)
+            long[] lostAt = _history.Unit(row).LostAt;
+            while (_oldest[row] < _newest[row] && lostAt[_oldest[row]] < Point)
             {
-                isOpen = version != _base[row] && IsAllowed(row, version);
+                _oldest[row]++;
             }
 
+            int first = Next(row, -1);
+            UInt128[] hashes = _history.Unit(row).Hashes;
+            LeastHash += hashes[first] - hashes[_first[row]];
+            _first[row] = first;
+            bool isOpen = first != _base[row] || Next(row, first) >= 0;
             _isOpen[row] = isOpen;
             if (isOpen)
             {

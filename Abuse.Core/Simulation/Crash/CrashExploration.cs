@@ -18,30 +18,37 @@ internal sealed class CrashExploration
     private readonly Lock _lock = new();
     private readonly TimeProvider _time;
     private readonly long _start;
+    private readonly CrashPlanLimits _limits;
     private readonly CrashPlan _plan;
+    private readonly CrashTally _tally = new();
     private readonly IEnumerator<CrashPick> _picks;
     private Found? _first;
     private long _given;
     private long _states;
 
     internal CrashExploration(
-        CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, CrashExplorerOptions options, CancellationToken cancellationToken)
+        CrashHistory history,
+        Func<CrashState, ValueTask<CrashVerdict>> check,
+        CrashExplorerOptions options,
+        CancellationToken cancellationToken,
+        CrashPlanLimits? limits = null)
     {
+        _limits = limits ?? new CrashPlanLimits(options.MaxStates, options.Seed);
         _history = history;
         _check = check;
         _options = options;
         _time = options.TimeProvider;
         _start = _time.GetTimestamp();
         _cancellation = cancellationToken;
-        _plan = new CrashPlan(history, options);
+        _plan = new CrashPlan(history, _limits);
         _picks = _plan.Picks().GetEnumerator();
     }
 
     /// <summary>A state that was found wrong.</summary>
     /// <param name="Number">Its place in the order of trying.</param>
     /// <param name="Pick">Which.</param>
-    /// <param name="Verdict">What the check said.</param>
-    private sealed record Found(long Number, CrashPick Pick, CrashVerdict Verdict);
+    /// <param name="Fault">What is wrong.</param>
+    private sealed record Found(long Number, CrashPick Pick, CrashFault Fault);
 
     internal async Task<CrashReport> RunAsync()
     {
@@ -70,9 +77,9 @@ internal sealed class CrashExploration
                     await task.ConfigureAwait(false);
                     running.RemoveAt(i);
                 }
-                else if (worker.TryGiveUp(_options.CheckTimeout) is { } hung)
+                else if (worker.Watch.TryGiveUp(_options.CheckTimeout) is { } hung)
                 {
-                    Note(hung.Number, hung.Pick, new CrashVerdict(CrashOutcome.Hung, $"The check did not end within {_options.CheckTimeout}."));
+                    Note(worker.Current.Number, worker.Current.Pick, hung);
                     running[i] = Start();
                 }
             }
@@ -90,7 +97,7 @@ internal sealed class CrashExploration
                 progress.Report(new CrashProgress
                 {
                     Stage = _plan.Stage,
-                    States = _states,
+                    States = _states + _tally.States,
                     Duplicates = _plan.Duplicates,
                     Elapsed = _time.GetElapsedTime(_start),
                 });
@@ -100,7 +107,7 @@ internal sealed class CrashExploration
 
     private (CrashWorker Worker, Task Task) Start()
     {
-        var worker = new CrashWorker(_history, _check, _time);
+        var worker = new CrashWorker(_history, _check, _options, _tally);
         return (worker, Task.Factory.StartNew(() => WorkAsync(worker), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
     }
 
@@ -111,14 +118,14 @@ internal sealed class CrashExploration
         {
             for (int i = 0; i < count && !IsBeyond(number + i); i++)
             {
-                CrashVerdict verdict = await worker.CheckAsync(number + i, batch[i]).ConfigureAwait(false);
-                if (worker.IsGivenUp)
+                CrashFault? fault = await worker.CheckAsync(number + i, batch[i]).ConfigureAwait(false);
+                if (worker.Watch.IsGivenUp)
                 {
                     // It hung, another took its place, and whatever it says now was said already.
                     return;
                 }
 
-                Note(number + i, batch[i], verdict);
+                Note(number + i, batch[i], fault);
             }
         }
     }
@@ -143,15 +150,15 @@ internal sealed class CrashExploration
         }
     }
 
-    private void Note(long number, CrashPick pick, CrashVerdict verdict)
+    private void Note(long number, CrashPick pick, CrashFault? fault)
     {
         lock (_lock)
         {
             _states++;
-            _outcomes[(int)verdict.Outcome]++;
-            if (verdict.IsFailure && (_first is null || number < _first.Number))
+            _outcomes[(int)(fault?.Verdict.Outcome ?? CrashOutcome.Recovered)]++;
+            if (fault is not null && (_first is null || number < _first.Number))
             {
-                _first = new Found(number, pick, verdict);
+                _first = new Found(number, pick, fault);
             }
         }
     }
@@ -165,19 +172,35 @@ internal sealed class CrashExploration
         }
         else if (_first is null && _plan.HasEndedEarly)
         {
-            notes.Add($"The budget of {_options.MaxStates:N0} states ({nameof(CrashExplorerOptions.MaxStates)}) was spent while trying {_plan.Stage}: there are more.");
+            notes.Add(Said($"The budget of {_limits.MaxStates:N0} states ({nameof(CrashExplorerOptions.MaxStates)}) was spent while trying {_plan.Stage}: there are more."));
         }
 
+        if (_history.Unfinished != 0)
+        {
+            notes.Add(Said($"Writes of parts of {_history.Unfinished:N0} units overlap in time in more orders than are tried."));
+        }
+
+        if (_tally.Unfinished != 0)
+        {
+            notes.Add(Said($"Of {_tally.Unfinished:N0} recoveries not every crash was tried ({nameof(CrashExplorerOptions.NestedStates)} is {_options.NestedStates:N0})."));
+        }
+
+        CrashFailure? failure = _first is null
+            ? null
+            : await new CrashMinimizer(_history, _check, _options, _limits.Filter, notes).RunAsync(_first.Pick, _first.Fault).ConfigureAwait(false);
         return new CrashReport
         {
             States = _states,
+            NestedStates = _tally.States,
             Duplicates = _plan.Duplicates,
-            IsExhaustive = _plan.IsExhaustive,
+            IsExhaustive = _plan.IsExhaustive && _tally.Unfinished == 0,
             Outcomes = Enumerable.Range(0, _outcomes.Length).Where(outcome => _outcomes[outcome] != 0)
                 .ToDictionary(static outcome => (CrashOutcome)outcome, outcome => _outcomes[outcome]),
-            Failure = _first is null ? null : await new CrashMinimizer(_history, _check, _first.Verdict).RunAsync(_first.Pick).ConfigureAwait(false),
+            Failure = failure,
             Notes = notes,
             Elapsed = _time.GetElapsedTime(_start),
         };
     }
+
+    private static string Said(FormattableString text) => FormattableString.Invariant(text);
 }

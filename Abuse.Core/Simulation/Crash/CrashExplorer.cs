@@ -28,7 +28,7 @@ public static class CrashExplorer
         ArgumentNullException.ThrowIfNull(check);
         options ??= new CrashExplorerOptions();
         ArgumentNullException.ThrowIfNull(options.TimeProvider);
-        return await new CrashExploration(HistoryOf(trace, options), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
+        return await new CrashExploration(new CrashHistory(trace, CrashRules.Of(trace, options)), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
     }
 
     /// <summary>Checks one state.</summary>
@@ -38,16 +38,14 @@ public static class CrashExplorer
     /// <param name="options">Those of the exploration; null for the defaults.</param>
     /// <exception cref="FormatException"><paramref name="id"/> is no id.</exception>
     /// <exception cref="ArgumentException"><paramref name="id"/> is of another trace.</exception>
+    /// <exception cref="InvalidOperationException">It is of a crash of a recovery, and the recovery is not the same each time.</exception>
     public static async Task<CrashVerdict> ReplayAsync(
         BlockTrace trace, string id, Func<CrashState, ValueTask<CrashVerdict>> check, CrashExplorerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(trace);
         ArgumentNullException.ThrowIfNull(id);
         ArgumentNullException.ThrowIfNull(check);
-        CrashHistory history = HistoryOf(trace, options ?? new CrashExplorerOptions());
-        return await CrashWorker.CheckAsync(CrashId.Find(history, id), check).ConfigureAwait(false);
+        options ??= new CrashExplorerOptions();
+        return await new CrashReplay(trace, check, options).RunAsync(id).ConfigureAwait(false);
     }
-
-    internal static CrashHistory HistoryOf(BlockTrace trace, CrashExplorerOptions options) =>
-        new(trace, Math.Max(trace.Geometry.AtomicUnit, trace.Geometry.BlockSize), options.HasVolatileCache);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Abuse.Core;
 
@@ -50,6 +51,50 @@ public sealed record CrashExplorerOptions
     /// </summary>
     public bool HasVolatileCache { get; init; } = true;
 
+    /// <summary>
+    /// Bytes that a power loss leaves whole where they are aligned to that number, instead of what the trace's disk promised; a power of two
+    /// from 512 to 1 MiB. So a workload that was recorded on a disk that promises 4096 is tried as if the disk promised 512.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is outside its range or no power of two.</exception>
+    public int? AtomicUnit
+    {
+        get;
+        init => field = value is null || (value is >= BlockGeometry.SectorSize and <= 1 << 20 && BitOperations.IsPow2(value.Value))
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "An atomic unit is a power of two from 512 bytes to 1 MiB.");
+    }
+
+    /// <summary>What a recorded flush that failed has done to what it should have made durable.</summary>
+    public FailedFlushEffect FailedFlush { get; init; }
+
+    /// <summary>
+    /// How many crashes there may be, each in the recovery from the one before, beside the first; 0 to 4, and 0 if not given. The recovery is
+    /// what the check writes to the image; a check should then do nothing else.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is outside its range.</exception>
+    public int NestedDepth
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 4);
+            field = value;
+        }
+    }
+
+    /// <summary>The most states that are checked of the crashes of one recovery; 200 if not given.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
+    public int NestedStates
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    } = 200;
+
     /// <summary>The clock for <see cref="CheckTimeout"/> and for what reports say of time; the system's if not given.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
@@ -58,7 +103,7 @@ public sealed record CrashExplorerOptions
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{MaxStates:N0} states at most, {Workers} at once, {(HasVolatileCache ? "with" : "without")} a volatile cache");
+        $"{MaxStates:N0} states at most, {Workers} at once, {(HasVolatileCache ? "with" : "without")} a volatile cache{(NestedDepth == 0 ? "" : $", {NestedDepth} crashes of recoveries of {NestedStates:N0} states each")}");
 }
 
 /// <summary>How far an exploration has come.</summary>
@@ -67,7 +112,7 @@ public readonly record struct CrashProgress
     /// <summary>What is being tried.</summary>
     public string Stage { get; internal init; }
 
-    /// <summary>States that were checked.</summary>
+    /// <summary>States that were checked, those of crashes of recoveries among them.</summary>
     public long States { get; internal init; }
 
     /// <summary>States that were not, having the content of one that was.</summary>

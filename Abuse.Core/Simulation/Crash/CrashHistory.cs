@@ -1,7 +1,3 @@
-using System.Buffers.Binary;
-using System.Collections.Frozen;
-using System.Security.Cryptography;
-
 namespace Abuse.Core;
 
 /// <summary>
@@ -12,41 +8,43 @@ namespace Abuse.Core;
 /// <para>
 /// A unit's versions are numbered from 0, the content at the start, in the order in which their writes were submitted; a version has the
 /// writes before it beneath it. After <c>c</c> events a power loss may leave version <c>v</c> if its write was submitted before, and no
-/// write that was submitted after that one was answered is durable. A write is durable once a flush that was submitted after its answer was
-/// answered itself, or at its own answer if it was FUA. This is exact for whole units whatever overlaps in time; of writes of parts of a
-/// unit that overlap in time only the order of submission is tried.
+/// write that was submitted after that one was answered is durable (<see cref="CrashDurability"/>). Where writes of parts of a unit overlap
+/// in time there are more versions (<see cref="UnitOrders"/>). Discards and writes of zeroes are writes.
 /// </para>
 /// <para>
-/// A write that failed may have landed or not, and is never made durable by a flush. Discards and writes of zeroes are writes. A whole unit
-/// that was written shares the trace's bytes; nothing is copied for it.
+/// A history of a recovery has the crash state from which it recovered <see cref="Under"/> it, in which nobody may choose any more.
 /// </para>
 /// </remarks>
 internal sealed class CrashHistory
 {
-    internal const long Never = long.MaxValue;
-
     private readonly BlockTrace _trace;
     private readonly int _unitBits;
-    private readonly FrozenDictionary<long, int> _rows;
+    private readonly Dictionary<long, int> _rows;
     private readonly UnitVersions[] _units;
 
-    internal CrashHistory(BlockTrace trace, int unit, bool isVolatile)
+    internal CrashHistory(BlockTrace trace, CrashRules rules, CrashCursor? under = null)
     {
         _trace = trace;
-        _unitBits = System.Numerics.BitOperations.Log2((uint)unit);
+        _unitBits = System.Numerics.BitOperations.Log2((uint)rules.Unit);
+        Rules = rules;
+        Under = under;
         Events = new CrashEvent[trace.Events];
         Touched = new (int Row, int Version)[trace.Count][];
-        Array.Fill(Touched, []);
-        long[] durableAt = FindDurable(isVolatile);
+        FillEvents();
         SortedDictionary<long, List<int>> writers = FindWriters();
+        var maker = new UnitVersionsMaker(trace, new CrashDurability(trace, rules));
         _units = new UnitVersions[writers.Count];
-        var rows = new Dictionary<long, int>(writers.Count);
+        _rows = new Dictionary<long, int>(writers.Count);
         var touched = new List<(int Row, int Version)>?[trace.Count];
         foreach ((long number, List<int> bios) in writers)
         {
-            int row = rows.Count;
-            rows.Add(number, row);
-            _units[row] = MakeVersions(number, bios, durableAt);
+            int row = _rows.Count;
+            _rows.Add(number, row);
+            long start = number << _unitBits;
+            byte[] initial = new byte[(int)Math.Min(UnitSize, trace.Geometry.Size - start)];
+            var destination = new BioSpansCursor(new BioSpans(initial.AsSpan()));
+            ReadInitial(start, initial.Length, ref destination);
+            _units[row] = maker.Make(number, start, initial, bios);
             for (int i = 0; i < bios.Count; i++)
             {
                 (touched[bios[i]] ??= []).Add((row, i + 1));
@@ -58,10 +56,15 @@ internal sealed class CrashHistory
             Touched[i] = touched[i]?.ToArray() ?? [];
         }
 
-        _rows = rows.ToFrozenDictionary();
+        Unfinished = maker.Unfinished;
     }
 
     internal BlockTrace Trace => _trace;
+
+    internal CrashRules Rules { get; }
+
+    /// <summary>The state that the trace began with; null if it began with the trace's own content.</summary>
+    internal CrashCursor? Under { get; }
 
     /// <summary>Bytes of a unit.</summary>
     internal int UnitSize => 1 << _unitBits;
@@ -70,6 +73,9 @@ internal sealed class CrashHistory
 
     /// <summary>How many units were ever written.</summary>
     internal int Rows => _units.Length;
+
+    /// <summary>Of how many units there may be more versions than there are here.</summary>
+    internal int Unfinished { get; }
 
     /// <summary>What happened, by number.</summary>
     internal CrashEvent[] Events { get; }
@@ -82,15 +88,75 @@ internal sealed class CrashHistory
     /// <summary>A unit's row; -1 if it was never written.</summary>
     internal int RowOf(long unit) => _rows.GetValueOrDefault(unit, -1);
 
-    /// <summary>The event from which on each bio's write is durable, and the table of events.</summary>
-    private long[] FindDurable(bool isVolatile)
+    /// <summary>Reads what was there at the start.</summary>
+    internal void ReadInitial(long offset, int length, ref BioSpansCursor destination)
+    {
+        if (Under is not null)
+        {
+            Under.Read(offset, length, ref destination);
+            return;
+        }
+
+        for (long end = offset + length; offset < end;)
+        {
+            int skip = (int)offset & (PageStore.PageSize - 1);
+            int part = (int)Math.Min(end - offset, PageStore.PageSize - skip);
+            if (_trace.Initial.Find(offset >> PageStore.PageBits) is { } page)
+            {
+                destination.CopyFrom(page.AsSpan(skip, part));
+            }
+            else
+            {
+                destination.Clear(part);
+            }
+
+            offset += part;
+        }
+    }
+
+    /// <summary>Whether a page of 4 KiB was zeroes at the start and is in no write, and until where that goes on at least.</summary>
+    internal bool IsHole(long page, out long end)
+    {
+        if (!IsInitialHole(page, out end))
+        {
+            return false;
+        }
+
+        int row = FirstRow(page << PageStore.PageBits);
+        long next = row == Rows ? long.MaxValue : (_units[row].Unit << _unitBits) >> PageStore.PageBits;
+        end = Math.Min(end, next);
+        return next > page;
+    }
+
+    /// <summary>Whether no write touched a range.</summary>
+    internal bool IsUnwritten(long offset, long length)
+    {
+        int row = FirstRow(offset);
+        return row == Rows || _units[row].Unit << _unitBits >= offset + length;
+    }
+
+    /// <summary>The first row that ends beyond an offset.</summary>
+    private int FirstRow(long offset)
+    {
+        int low = 0, high = Rows;
+        while (low < high)
+        {
+            int middle = (low + high) >> 1;
+            (low, high) = (_units[middle].Unit + 1) << _unitBits <= offset ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
+
+    private bool IsInitialHole(long page, out long end) => Under?.History.IsHole(page, out end) ?? _trace.Initial.IsHole(page, out end);
+
+    private void FillEvents()
     {
         foreach (TraceMark mark in _trace.Marks)
         {
             Events[mark.Event - 1] = new CrashEvent(null, IsCompletion: false, IsMark: true);
         }
 
-        var flushes = new List<(long Submitted, long Completed)>();
         for (int i = 0; i < _trace.Count; i++)
         {
             TracedBio bio = _trace[i];
@@ -98,32 +164,8 @@ internal sealed class CrashHistory
             if (bio.Completed is { } completed)
             {
                 Events[completed] = new CrashEvent(i, IsCompletion: true, IsMark: false);
-                if (bio is { Op: BioOp.Flush, Result: BioResult.Ok })
-                {
-                    flushes.Add((bio.Submitted, completed));
-                }
             }
         }
-
-        // From a flush on, the earliest that any of the rest was answered.
-        long[] earliest = new long[flushes.Count + 1];
-        earliest[^1] = Never;
-        for (int i = flushes.Count; i-- > 0;)
-        {
-            earliest[i] = Math.Min(earliest[i + 1], flushes[i].Completed);
-        }
-
-        long[] submitted = [.. flushes.Select(static flush => flush.Submitted)];
-        long[] durableAt = new long[_trace.Count];
-        for (int i = 0; i < durableAt.Length; i++)
-        {
-            TracedBio bio = _trace[i];
-            durableAt[i] = bio is { IsWrite: true, Result: BioResult.Ok, Completed: { } completed }
-                ? bio.Fua || !isVolatile ? completed : earliest[~Array.BinarySearch(submitted, completed)]
-                : Never;
-        }
-
-        return durableAt;
     }
 
     /// <summary>The writes of each unit, in order of submission. Zeroes count only where there was ever anything else.</summary>
@@ -150,7 +192,7 @@ internal sealed class CrashHistory
         for (int i = 0; i < _trace.Count; i++)
         {
             TracedBio bio = _trace[i];
-            if (!bio.IsWrite || bio.Length == 0)
+            if (!bio.IsWrite || bio.Length == 0 || !IsInRange(bio))
             {
                 continue;
             }
@@ -167,10 +209,10 @@ internal sealed class CrashHistory
 
     private void AddStored(in TracedBio zeroes, SortedDictionary<long, List<int>> writers)
     {
-        long end = zeroes.Offset + zeroes.Length;
+        long end = Math.Min(zeroes.Offset + zeroes.Length, _trace.Geometry.Size);
         for (long page = zeroes.Offset >> PageStore.PageBits; page << PageStore.PageBits < end;)
         {
-            if (_trace.Initial.IsHole(page, out long next))
+            if (IsInitialHole(page, out long next))
             {
                 page = next;
                 continue;
@@ -187,104 +229,17 @@ internal sealed class CrashHistory
         }
     }
 
+    /// <summary>A write beyond the end was refused, and changed nothing.</summary>
+    private bool IsInRange(in TracedBio bio) => BlockRange.IsWithin(bio.Offset, bio.Length, _trace.Geometry.Size);
+
     private IEnumerable<long> UnitsOf(TracedBio bio)
     {
-        for (long unit = bio.Offset >> _unitBits; bio.Length != 0 && unit <= (bio.Offset + bio.Length - 1) >> _unitBits; unit++)
+        for (long unit = bio.Offset >> _unitBits; bio.Length != 0 && IsInRange(bio) && unit <= (bio.Offset + bio.Length - 1) >> _unitBits; unit++)
         {
             yield return unit;
         }
-    }
-
-    private UnitVersions MakeVersions(long unit, List<int> bios, long[] durableAt)
-    {
-        long start = unit << _unitBits;
-        int length = (int)Math.Min(UnitSize, _trace.Geometry.Size - start);
-        var contents = new ReadOnlyMemory<byte>[bios.Count + 1];
-        byte[] initial = new byte[length];
-        ReadInitial(start, initial);
-        contents[0] = initial;
-        for (int i = 0; i < bios.Count; i++)
-        {
-            contents[i + 1] = Apply(_trace[bios[i]], start, contents[i]);
-        }
-
-        // From a version on, the earliest that any of the rest was durable.
-        long[] earliest = new long[bios.Count + 1];
-        earliest[^1] = Never;
-        for (int i = bios.Count; i-- > 0;)
-        {
-            earliest[i] = Math.Min(earliest[i + 1], durableAt[bios[i]]);
-        }
-
-        long[] lostAt = new long[bios.Count + 1];
-        lostAt[0] = earliest[0];
-        for (int i = 0; i < bios.Count; i++)
-        {
-            int later = i + 1;
-            long completed = _trace[bios[i]].Completed ?? Never;
-            while (later < bios.Count && _trace[bios[later]].Submitted < completed)
-            {
-                later++;
-            }
-
-            lostAt[i + 1] = earliest[later];
-        }
-
-        return new UnitVersions(unit, [.. bios], contents, [.. contents.Select(content => HashOf(unit, content.Span))], lostAt);
-    }
-
-    private static ReadOnlyMemory<byte> Apply(in TracedBio bio, long start, ReadOnlyMemory<byte> before)
-    {
-        long from = Math.Max(bio.Offset, start);
-        long to = Math.Min(bio.Offset + bio.Length, start + before.Length);
-        if (to - from == before.Length)
-        {
-            return bio.Op == BioOp.Write ? bio.Data.Slice((int)(from - bio.Offset), before.Length) : new byte[before.Length];
-        }
-
-        byte[] after = before.ToArray();
-        Span<byte> part = after.AsSpan((int)(from - start), (int)(to - from));
-        if (bio.Op == BioOp.Write)
-        {
-            bio.Data.Span.Slice((int)(from - bio.Offset), part.Length).CopyTo(part);
-        }
-        else
-        {
-            part.Clear();
-        }
-
-        return after;
-    }
-
-    private void ReadInitial(long start, Span<byte> destination)
-    {
-        for (int done = 0; done < destination.Length;)
-        {
-            int skip = (int)(start + done) & (PageStore.PageSize - 1);
-            int length = Math.Min(destination.Length - done, PageStore.PageSize - skip);
-            if (_trace.Initial.Find((start + done) >> PageStore.PageBits) is { } page)
-            {
-                page.AsSpan(skip, length).CopyTo(destination[done..]);
-            }
-
-            done += length;
-        }
-    }
-
-    /// <summary>128 bits that stand for a unit's content: equal images have equal sums of them.</summary>
-    private static UInt128 HashOf(long unit, ReadOnlySpan<byte> content)
-    {
-        Span<byte> named = stackalloc byte[SHA256.HashSizeInBytes + sizeof(long)];
-        SHA256.HashData(content, named);
-        BinaryPrimitives.WriteInt64LittleEndian(named[SHA256.HashSizeInBytes..], unit);
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(named, hash);
-        return BinaryPrimitives.ReadUInt128LittleEndian(hash);
     }
 }
 
 /// <summary>Something that happened: a bio's submission or completion, or a mark; or nothing, where a bio was taken back.</summary>
 internal readonly record struct CrashEvent(int? Bio, bool IsCompletion, bool IsMark);
-
-/// <summary>The versions of a unit; arrays that go together, by version, but <see cref="Bios"/>, which is by version less one.</summary>
-internal sealed record UnitVersions(long Unit, int[] Bios, ReadOnlyMemory<byte>[] Contents, UInt128[] Hashes, long[] LostAt);

@@ -1,45 +1,81 @@
-using System.Globalization;
-
 namespace Abuse.Core;
 
 /// <summary>Makes of a state that was found wrong the plainest that is wrong as well, and says what is missing.</summary>
-internal sealed class CrashMinimizer(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, CrashVerdict verdict)
+/// <remarks>A state that a filter does not let through counts as right. Where a recovery was cut short, the first crash is made plain, then the next.</remarks>
+internal sealed class CrashMinimizer(
+    CrashHistory history,
+    Func<CrashState, ValueTask<CrashVerdict>> check,
+    CrashExplorerOptions options,
+    Func<CrashCursor, bool>? filter,
+    List<string> notes)
 {
-    /// <summary>How many states may be checked for it.</summary>
+    /// <summary>How many checks may be made for it.</summary>
     private const int MostChecks = 2000;
 
-    private CrashVerdict _verdict = verdict;
-    private int _checks;
+    private readonly CrashProbe _probe = new(check, options);
+    private CrashFault _fault = null!;
+    private bool _isHung;
 
-    internal async Task<CrashFailure> RunAsync(CrashPick pick)
+    internal async Task<CrashFailure> RunAsync(CrashPick pick, CrashFault fault)
     {
-        CrashCursor cursor = new CrashWorker(history, check, TimeProvider.System).Find(pick);
-        if (_verdict.Outcome != CrashOutcome.Hung)
+        _fault = fault;
+        CrashCursor cursor = pick.Find(history);
+        if (fault.Verdict.Outcome != CrashOutcome.Hung && await IsSameEachTimeAsync(cursor).ConfigureAwait(false))
         {
-            await ReduceAsync(cursor).ConfigureAwait(false);
+            await ReduceAsync(cursor, options.NestedDepth, filter).ConfigureAwait(false);
         }
 
-        return Describe(cursor);
+        var crashes = new List<CrashLoss> { CrashBlame.Of(cursor) };
+        for (int depth = options.NestedDepth - 1; _fault.Inner is { } inner; depth--)
+        {
+            cursor = inner.Pick.Find(new CrashHistory(inner.Recovery, history.Rules with { Ignored = null }, cursor));
+            _fault = inner.Fault;
+            if (fault.Verdict.Outcome != CrashOutcome.Hung)
+            {
+                await ReduceAsync(cursor, depth, null).ConfigureAwait(false);
+            }
+
+            crashes.Add(CrashBlame.Of(cursor));
+        }
+
+        return new CrashFailure(CrashId.Of(cursor), _fault.Verdict, crashes);
+    }
+
+    /// <summary>Whether a recovery that was cut short does the same again. If not, it is said, and the first crash stays as it is.</summary>
+    private async Task<bool> IsSameEachTimeAsync(CrashCursor cursor)
+    {
+        if (_fault.Inner is not { } inner)
+        {
+            return true;
+        }
+
+        BlockTrace again = (await _probe.RecordAsync(cursor, new CrashOverlay(cursor)).ConfigureAwait(false)).Recovery;
+        string? difference = CrashReplay.Difference(inner.Recovery, again);
+        if (difference is not null)
+        {
+            notes.Add(CrashReplay.Explain(cursor, difference));
+        }
+
+        return difference is null;
     }
 
     /// <summary>
     /// Gives each unit back what reads had seen, in ever smaller groups, for as long as the state stays wrong.
     /// </summary>
-    private async Task ReduceAsync(CrashCursor cursor)
+    private async Task ReduceAsync(CrashCursor cursor, int depth, Func<CrashCursor, bool>? isTried)
     {
         for (int size = cursor.Choices().Length; size >= 1;)
         {
             (int Row, int Version)[] choices = cursor.Choices();
             bool reduced = false;
-            for (int from = 0; from < choices.Length && _checks < MostChecks; from += size)
+            for (int from = 0; from < choices.Length && _probe.Checks < MostChecks && !_isHung; from += size)
             {
                 (int Row, int Version)[] group = choices[from..Math.Min(from + size, choices.Length)];
                 Set(cursor, group.Select(choice => (choice.Row, cursor.Base(choice.Row))));
-                _checks++;
-                CrashVerdict without = await CrashWorker.CheckAsync(cursor, check).ConfigureAwait(false);
-                if (without.IsFailure)
+                CrashFault? without = isTried?.Invoke(cursor) == false ? null : await TryAsync(cursor, depth).ConfigureAwait(false);
+                if (without is not null)
                 {
-                    _verdict = without;
+                    _fault = without;
                     reduced = true;
                 }
                 else
@@ -52,6 +88,21 @@ internal sealed class CrashMinimizer(CrashHistory history, Func<CrashState, Valu
         }
     }
 
+    /// <summary>A check that hangs in a plainer state ends the search, and the state counts as right.</summary>
+    private async Task<CrashFault?> TryAsync(CrashCursor cursor, int depth)
+    {
+        Task<CrashFault?> probing = Task.Run(() => _probe.RunAsync(cursor, new CrashOverlay(cursor), depth).AsTask());
+        try
+        {
+            return await probing.WaitAsync(options.CheckTimeout, options.TimeProvider).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            _isHung = true;
+            return null;
+        }
+    }
+
     private static void Set(CrashCursor cursor, IEnumerable<(int Row, int Version)> choices)
     {
         foreach ((int row, int version) in choices)
@@ -59,60 +110,4 @@ internal sealed class CrashMinimizer(CrashHistory history, Func<CrashState, Valu
             cursor.Choose(row, version);
         }
     }
-
-    private CrashFailure Describe(CrashCursor cursor)
-    {
-        var lost = new SortedSet<int>();
-        var landed = new SortedSet<int>();
-        foreach ((int row, int version) in cursor.Choices())
-        {
-            UnitVersions unit = history.Unit(row);
-            if (version > cursor.Base(row))
-            {
-                landed.Add(unit.Bios[version - 1]);
-                continue;
-            }
-
-            for (int above = version + 1; above <= cursor.Base(row); above++)
-            {
-                lost.Add(unit.Bios[above - 1]);
-            }
-        }
-
-        return new CrashFailure(CrashId.Of(cursor), _verdict)
-        {
-            Lost = [.. lost.Select(bio => history.Trace[bio])],
-            Landed = [.. landed.Select(bio => history.Trace[bio])],
-            MissingFlush = lost.Count == 0 ? null : MissingFlush(cursor, history.Trace[lost.Max]),
-        };
-    }
-
-    /// <summary>
-    /// A write that was lost needed a flush between its answer and whatever relied on it: the next write that stayed, or, if there is none,
-    /// the acknowledgement that was given.
-    /// </summary>
-    private string MissingFlush(CrashCursor cursor, TracedBio lost)
-    {
-        for (int i = lost.Index + 1; i < history.Trace.Count; i++)
-        {
-            TracedBio next = history.Trace[i];
-            if (next.Submitted >= cursor.Point)
-            {
-                break;
-            }
-
-            if (next.IsWrite && next.Submitted > lost.Completed && Stayed(cursor, next))
-            {
-                return string.Create(CultureInfo.InvariantCulture,
-                    $"No flush between write {lost.Index}{At(lost)} and write {next.Index}{At(next)}, which stayed: a power loss may keep the later one alone.");
-            }
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"No flush after write {lost.Index}{At(lost)}: a power loss may take it back.");
-    }
-
-    private bool Stayed(CrashCursor cursor, TracedBio bio) =>
-        history.Touched[bio.Index].All(touched => cursor.Chosen(touched.Row) >= touched.Version);
-
-    private static string At(TracedBio bio) => bio.CallSite is null ? "" : $" ({bio.CallSite})";
 }

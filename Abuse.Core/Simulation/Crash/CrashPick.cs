@@ -8,6 +8,15 @@ namespace Abuse.Core;
 /// <param name="Number">A number of the exhaustive enumeration, or a seed.</param>
 internal readonly record struct CrashPick(long Point, CrashPickKind Kind, int First = 0, int Second = 0, ulong Number = 0)
 {
+    /// <summary>A new cursor in the state.</summary>
+    internal CrashCursor Find(CrashHistory history)
+    {
+        var cursor = new CrashCursor(history);
+        cursor.MoveTo(Point);
+        Apply(cursor, CrashDeviation.Find(cursor));
+        return cursor;
+    }
+
     /// <summary>Brings a cursor, which is at the point and has no choices, into the state.</summary>
     internal void Apply(CrashCursor cursor, List<CrashDeviation> deviations)
     {
@@ -18,14 +27,14 @@ internal readonly record struct CrashPick(long Point, CrashPickKind Kind, int Fi
             case CrashPickKind.NothingKept:
                 foreach (int row in cursor.Open)
                 {
-                    Choose(cursor, row, static _ => 0);
+                    cursor.Choose(row, cursor.Next(row, -1));
                 }
 
                 break;
             case CrashPickKind.EverythingKept:
                 foreach (int row in cursor.Open)
                 {
-                    Choose(cursor, row, static count => count - 1);
+                    cursor.Choose(row, Last(cursor, row));
                 }
 
                 break;
@@ -62,26 +71,36 @@ internal readonly record struct CrashPick(long Point, CrashPickKind Kind, int Fi
     internal static int Count(CrashCursor cursor, int row)
     {
         int count = 0;
-        for (int version = 0; version <= cursor.Newest(row); version++)
+        for (int version = cursor.Next(row, -1); version >= 0; version = cursor.Next(row, version))
         {
-            count += cursor.IsAllowed(row, version) ? 1 : 0;
+            count++;
         }
 
         return count;
     }
 
+    /// <summary>The newest one in the order of submission.</summary>
+    private static int Last(CrashCursor cursor, int row)
+    {
+        int version = cursor.Newest(row);
+        while (!cursor.IsAllowed(row, version))
+        {
+            version--;
+        }
+
+        return version;
+    }
+
     /// <summary>Chooses one of those, by its number among them.</summary>
     private static void Choose(CrashCursor cursor, int row, Func<int, int> which)
     {
-        int left = which(Count(cursor, row));
-        for (int version = 0; ; version++)
+        int version = cursor.Next(row, -1);
+        for (int left = which(Count(cursor, row)); left > 0; left--)
         {
-            if (cursor.IsAllowed(row, version) && left-- == 0)
-            {
-                cursor.Choose(row, version);
-                return;
-            }
+            version = cursor.Next(row, version);
         }
+
+        cursor.Choose(row, version);
     }
 }
 

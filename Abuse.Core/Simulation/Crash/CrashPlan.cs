@@ -2,7 +2,7 @@ namespace Abuse.Core;
 
 /// <summary>Which states are tried, in order: each content once for each set of marks, the simplest states of all points first.</summary>
 /// <remarks>One thread's. It goes through the states itself, by their hashes alone, so that whoever checks them gets only new ones.</remarks>
-internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions options)
+internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
 {
     /// <summary>Points with more states than this are not tried exhaustively.</summary>
     private const ulong MostNumbered = 1 << 16;
@@ -24,6 +24,9 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
     /// <summary>Whether a point has too many states to try all.</summary>
     private bool _hasSkipped;
 
+    /// <summary>Where the plan is: in the state that was given last.</summary>
+    internal CrashCursor Cursor => _cursor;
+
     /// <summary>What is being tried.</summary>
     internal string Stage { get; private set; } = "";
 
@@ -40,14 +43,27 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
     {
         foreach (CrashPick pick in All())
         {
-            if (++_picks > PicksForState * options.MaxStates || _seen.Count == options.MaxStates)
+            if (++_picks > PicksForState * limits.MaxStates || _seen.Count == limits.MaxStates)
             {
                 HasEndedEarly = true;
                 yield break;
             }
 
             _cursor.Reset();
+            if (pick.Kind == CrashPickKind.NothingKept && _seen.Contains((_cursor.LeastHash, _cursor.Marks)))
+            {
+                // To lose all takes long where much was never flushed, and is the same again and again.
+                Duplicates++;
+                _inVain++;
+                continue;
+            }
+
             pick.Apply(_cursor, _deviations);
+            if (limits.Filter?.Invoke(_cursor) == false)
+            {
+                continue;
+            }
+
             if (_seen.Add((_cursor.Hash, _cursor.Marks)))
             {
                 _inVain = 0;
@@ -60,7 +76,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
             }
         }
 
-        IsExhaustive = !_hasSkipped;
+        IsExhaustive = !_hasSkipped && history.Unfinished == 0;
     }
 
     private IEnumerable<CrashPick> All()
@@ -76,6 +92,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
         Stage = "one deviation";
         foreach (long point in Points())
         {
+            _deviations = CrashDeviation.Find(_cursor);
             for (int i = 0; i < _deviations.Count; i++)
             {
                 yield return new CrashPick(point, CrashPickKind.One, i);
@@ -85,6 +102,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
         Stage = "two deviations";
         foreach (long point in Points())
         {
+            _deviations = CrashDeviation.Find(_cursor);
             for (int i = 0; i < _deviations.Count; i++)
             {
                 for (int k = i + 1; k < _deviations.Count; k++)
@@ -105,7 +123,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
             }
         }
 
-        if (!_hasSkipped)
+        if (!_hasSkipped || !limits.HasChance)
         {
             yield break;
         }
@@ -116,7 +134,7 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
         {
             foreach (long point in Points())
             {
-                yield return new CrashPick(point, CrashPickKind.Random, Number: SeededHash.Of(options.Seed, round, (ulong)point));
+                yield return new CrashPick(point, CrashPickKind.Random, Number: SeededHash.Of(limits.Seed, round, (ulong)point));
             }
         }
     }
@@ -125,15 +143,14 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
     private IEnumerable<long> Points()
     {
         _cursor = new CrashCursor(history);
-        for (long point = 0; point <= history.Events.Length; point++)
+        for (long point = limits.First; point <= Math.Min(limits.Last, history.Events.Length); point++)
         {
-            if (point != 0 && history.Events[point - 1] is { IsMark: false } last && (last.Bio is not { } bio || history.Trace[bio].Op == BioOp.Read))
+            if (point != limits.First && history.Events[point - 1] is { IsMark: false } last && (last.Bio is not { } bio || history.Trace[bio].Op == BioOp.Read))
             {
                 continue;
             }
 
             _cursor.MoveTo(point);
-            _deviations = CrashDeviation.Find(_cursor);
             yield return point;
         }
     }
@@ -154,3 +171,13 @@ internal sealed class CrashPlan(CrashHistory history, CrashExplorerOptions optio
         return count;
     }
 }
+
+/// <summary>How far a plan goes.</summary>
+/// <param name="MaxStates">The most states that it gives.</param>
+/// <param name="Seed">For the states at random.</param>
+/// <param name="HasChance">Whether there are states at random where there are too many to try all.</param>
+/// <param name="First">The first point.</param>
+/// <param name="Last">The last.</param>
+/// <param name="Filter">Which states are given; null for all.</param>
+internal sealed record CrashPlanLimits(
+    int MaxStates, ulong Seed, bool HasChance = true, long First = 0, long Last = long.MaxValue, Func<CrashCursor, bool>? Filter = null);

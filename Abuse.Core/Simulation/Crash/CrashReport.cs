@@ -3,58 +3,14 @@ using System.Text;
 
 namespace Abuse.Core;
 
-/// <summary>A crash state that its check found wrong. Immutable.</summary>
-public sealed record CrashFailure
-{
-    internal CrashFailure(string id, CrashVerdict verdict)
-    {
-        Id = id;
-        Verdict = verdict;
-    }
-
-    /// <summary>Its name, with as few deviations as are needed, for <see cref="CrashExplorer.ReplayAsync"/>.</summary>
-    public string Id { get; }
-
-    /// <summary>What the check said.</summary>
-    public CrashVerdict Verdict { get; }
-
-    /// <summary>Writes that were answered and lost.</summary>
-    public IReadOnlyList<TracedBio> Lost { get; internal init; } = [];
-
-    /// <summary>Writes that landed without having been answered.</summary>
-    public IReadOnlyList<TracedBio> Landed { get; internal init; } = [];
-
-    /// <summary>What is missing in the program, as far as the state tells; null where nothing was lost.</summary>
-    public string? MissingFlush { get; internal init; }
-
-    /// <inheritdoc/>
-    public override string ToString()
-    {
-        StringBuilder text = new StringBuilder(Id).Append(": ").Append(Verdict);
-        foreach (TracedBio bio in Lost)
-        {
-            text.AppendLine().Append("  lost:   ").Append(bio);
-        }
-
-        foreach (TracedBio bio in Landed)
-        {
-            text.AppendLine().Append("  landed: ").Append(bio);
-        }
-
-        if (MissingFlush is not null)
-        {
-            text.AppendLine().Append("  ").Append(MissingFlush);
-        }
-
-        return text.ToString();
-    }
-}
-
 /// <summary>What an exploration found. Immutable.</summary>
 public sealed record CrashReport
 {
     /// <summary>How many states were checked, each another content or after other marks.</summary>
     public long States { get; init; }
+
+    /// <summary>How many states were checked beside those, that crashes of recoveries left.</summary>
+    public long NestedStates { get; init; }
 
     /// <summary>How many were not, having the content of one that was.</summary>
     public long Duplicates { get; init; }
@@ -62,7 +18,10 @@ public sealed record CrashReport
     /// <summary>How many states were of each outcome.</summary>
     public IReadOnlyDictionary<CrashOutcome, long> Outcomes { get; init; } = new Dictionary<CrashOutcome, long>();
 
-    /// <summary>Whether every state was checked that a power loss can leave.</summary>
+    /// <summary>
+    /// Whether every state was checked that a power loss can leave, and every one that a crash of a recovery can, as deep as
+    /// <see cref="CrashExplorerOptions.NestedDepth"/> says.
+    /// </summary>
     public bool IsExhaustive { get; init; }
 
     /// <summary>The first state, in the order of trying, that was found wrong; null if none was. The exploration ends with it.</summary>
@@ -89,7 +48,7 @@ public sealed record CrashReport
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"{States:N0} crash states in {Elapsed.TotalSeconds:F1} s{(IsExhaustive ? ", all that there are" : "")}: {string.Join(", ", Outcomes.Select(static pair => FormattableString.Invariant($"{pair.Value:N0} {pair.Key}")))}");
+            $"{States:N0} crash states{(NestedStates == 0 ? "" : FormattableString.Invariant($" and {NestedStates:N0} of recoveries"))} in {Elapsed.TotalSeconds:F1} s{(IsExhaustive ? ", all that there are" : "")}: {string.Join(", ", Outcomes.Select(static pair => FormattableString.Invariant($"{pair.Value:N0} {pair.Key}")))}");
         foreach (string note in Notes)
         {
             text.AppendLine().Append(note);

@@ -1,98 +1,64 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Abuse.Core;
 
 /// <summary>Checks states one after the other, with a cursor and an image of its own.</summary>
-/// <remarks>
-/// One chain of continuations uses it; <see cref="TryGiveUp"/> is for whoever watches over it. A worker that was given up has an image
-/// whose every bio fails, so that a check that wakes later can't see another state.
-/// </remarks>
-internal sealed class CrashWorker(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, TimeProvider time)
+/// <remarks>One chain of continuations uses it, but for its <see cref="Watch"/>.</remarks>
+internal sealed class CrashWorker
 {
-    private readonly Lock _lock = new();
-    private CrashCursor _cursor = new(history);
+    private readonly CrashHistory _history;
+    private readonly CrashProbe _probe;
+    private readonly CrashTally _tally;
+    private readonly int _depth;
+    private CrashCursor _cursor;
     private List<CrashDeviation> _deviations = [];
-    private CrashImage? _image;
+    private long _deviationsAt = -1;
+    private CrashOverlay? _overlay;
 
-    /// <summary>Under the lock: the check that it is in, and since when; null for none.</summary>
-    private (long Number, CrashPick Pick, long Since)? _busy;
-
-    /// <summary>Whether it was left to itself.</summary>
-    internal bool IsGivenUp { get; private set; }
-
-    /// <summary>Checks a state that a plan picked.</summary>
-    internal async ValueTask<CrashVerdict> CheckAsync(long number, CrashPick pick)
+    internal CrashWorker(CrashHistory history, Func<CrashState, ValueTask<CrashVerdict>> check, CrashExplorerOptions options, CrashTally tally)
     {
-        Find(pick);
-        lock (_lock)
-        {
-            _busy = (number, pick, time.GetTimestamp());
-        }
-
-        CrashVerdict verdict = await CheckAsync().ConfigureAwait(false);
-        lock (_lock)
-        {
-            _busy = null;
-        }
-
-        return verdict;
+        _history = history;
+        _tally = tally;
+        _depth = options.NestedDepth;
+        _cursor = new CrashCursor(history);
+        Watch = new CrashWatch(options.TimeProvider);
+        _probe = new CrashProbe(check, options, tally, Watch);
     }
 
-    /// <summary>Brings the cursor into a state.</summary>
-    internal CrashCursor Find(CrashPick pick)
+    internal CrashWatch Watch { get; }
+
+    /// <summary>The state that it is about: its place in the order of trying, and which.</summary>
+    internal (long Number, CrashPick Pick) Current { get; private set; }
+
+    /// <summary>Checks a state that a plan picked.</summary>
+    /// <returns>What is wrong; null if nothing is.</returns>
+    internal async ValueTask<CrashFault?> CheckAsync(long number, CrashPick pick)
+    {
+        Current = (number, pick);
+        Find(pick);
+        CrashFault? fault = await _probe.RunAsync(_cursor, _overlay!, _depth).ConfigureAwait(false);
+        if (fault is null && _depth != 0 && !Watch.IsGivenUp)
+        {
+            _tally.Note(_cursor, _depth);
+        }
+
+        return fault;
+    }
+
+    private void Find(CrashPick pick)
     {
         if (pick.Point < _cursor.Point)
         {
-            _cursor = new CrashCursor(history);
-            _image = null;
-            _deviations = [];
+            _cursor = new CrashCursor(_history);
+            _overlay = null;
         }
 
-        if (pick.Point != _cursor.Point)
+        _cursor.MoveTo(pick.Point);
+        if (pick.Kind is CrashPickKind.One or CrashPickKind.Two && _deviationsAt != pick.Point)
         {
-            _cursor.MoveTo(pick.Point);
             _deviations = CrashDeviation.Find(_cursor);
+            _deviationsAt = pick.Point;
         }
 
-        _cursor.Reset();
         pick.Apply(_cursor, _deviations);
-        _image ??= new CrashImage(_cursor);
-        return _cursor;
-    }
-
-    /// <summary>Checks the state of a cursor.</summary>
-    internal static ValueTask<CrashVerdict> CheckAsync(CrashCursor cursor, Func<CrashState, ValueTask<CrashVerdict>> check) =>
-        new CrashWorker(cursor.History, check, TimeProvider.System) { _cursor = cursor }.CheckAsync();
-
-    /// <summary>If its check has taken longer than it may, leaves it to itself.</summary>
-    /// <returns>What it was about; null if it goes on.</returns>
-    internal (long Number, CrashPick Pick)? TryGiveUp(TimeSpan limit)
-    {
-        lock (_lock)
-        {
-            if (_busy is not { } busy || time.GetElapsedTime(busy.Since) < limit)
-            {
-                return null;
-            }
-
-            IsGivenUp = true;
-            _image!.End();
-            return (busy.Number, busy.Pick);
-        }
-    }
-
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "What a check throws is its verdict.")]
-    private async ValueTask<CrashVerdict> CheckAsync()
-    {
-        CrashImage image = _image ??= new CrashImage(_cursor);
-        image.Forget();
-        try
-        {
-            return await check(new CrashState(_cursor, image)).ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            return new CrashVerdict(CrashOutcome.Threw, exception.ToString());
-        }
+        _overlay ??= new CrashOverlay(_cursor);
     }
 }

@@ -11,6 +11,12 @@ public sealed record BlockRecorderOptions
     /// </summary>
     public bool CallSites { get; init; }
 
+    /// <summary>
+    /// A recorder beneath, over the disk of the layer that this one records: the events of this one are numbered with that one's, so that a crash
+    /// of the lower disk is a moment of this trace (<see cref="SectorOracle"/>). What happens after that one has ended is not recorded.
+    /// </summary>
+    public BlockRecorder? Below { get; init; }
+
     /// <summary>Bytes of recorded data after which bios fail with <see cref="BioResult.NoSpace"/>; 2 GiB if not given.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
     public long MaxBytes
@@ -51,7 +57,7 @@ public sealed record BlockRecorderOptions
 /// </para>
 /// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>.</para>
 /// </remarks>
-public sealed class BlockRecorder : BlockTarget
+public sealed partial class BlockRecorder : BlockTarget
 {
     private readonly Lock _lock = new();
     private readonly BlockTarget _target;
@@ -61,6 +67,7 @@ public sealed class BlockRecorder : BlockTarget
     private readonly long _start;
     private readonly List<TraceMark> _marks = [];
     private readonly TraceLog _log = new();
+    private bool _skipsReads;
     private long _events;
     private long _bytes;
     private bool _isFull;
@@ -94,6 +101,9 @@ public sealed class BlockRecorder : BlockTarget
         return new BlockRecorder(target, options, await TargetImage.ReadAsync(target).ConfigureAwait(false));
     }
 
+    /// <summary>A recorder of what a recovery changes in a crash state, whose content is known elsewhere. Reads may come in any order.</summary>
+    internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0)) { _skipsReads = true };
+
     /// <summary>The same for a simulated disk, whose content need not be read.</summary>
     internal static BlockRecorder Start(SimulatedDisk disk, BlockRecorderOptions options) => new(disk, options, disk.CloneContent());
 
@@ -108,8 +118,9 @@ public sealed class BlockRecorder : BlockTarget
         lock (_lock)
         {
             ThrowIfStopped();
-            _marks.Add(new TraceMark { Event = ++_events, At = Now, Text = text });
-            return _events;
+            long mark = _options.Below?.Mark(text) ?? ++_events;
+            _marks.Add(new TraceMark { Event = mark, At = Now, Text = text });
+            return mark;
         }
     }
 
@@ -127,7 +138,7 @@ public sealed class BlockRecorder : BlockTarget
             }
 
             _isStopped = true;
-            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _events) 
+            return new BlockTrace(Geometry, _initial, _log, [.. _marks], _options.Below?.Happened ?? _events)
             {
                 Faults = _disk?.Faults ?? [],
                 Seed = _options.Seed,
@@ -214,7 +225,7 @@ public sealed class BlockRecorder : BlockTarget
         string? callSite = _options.CallSites ? CallSite.Find() : null;
         lock (_lock)
         {
-            if (_isStopped)
+            if (_isStopped || (_skipsReads && bio.Op == BioOp.Read))
             {
                 return NotRecorded;
             }
@@ -226,8 +237,13 @@ public sealed class BlockRecorder : BlockTarget
                 return Full;
             }
 
+            if (Next() is not { } submitted)
+            {
+                return NotRecorded;
+            }
+
             _bytes += kept;
-            return _log.Add(bio, data, _events++, Now, callSite);
+            return _log.Add(bio, data, submitted, Now, callSite);
         }
     }
 
@@ -240,9 +256,9 @@ public sealed class BlockRecorder : BlockTarget
 
         lock (_lock)
         {
-            if (!_isStopped)
+            if (!_isStopped && Next("answered above") is { } completed)
             {
-                _log.Complete(index, _events++, Now, result);
+                _log.Complete(index, completed, Now, result);
             }
         }
     }
@@ -257,10 +273,10 @@ public sealed class BlockRecorder : BlockTarget
 
         lock (_lock)
         {
-            if (!_isStopped && !_log.TryRemoveLast(index))
+            if (!_isStopped && !_log.TryRemoveLast(index) && Next() is { } at)
             {
                 // Others came meanwhile, and their numbers stay.
-                _log.Void(index, _events++, Now);
+                _log.Void(index, at, Now);
             }
         }
     }

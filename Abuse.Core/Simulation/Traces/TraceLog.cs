@@ -1,7 +1,7 @@
 namespace Abuse.Core;
 
 /// <summary>The bios of a trace and their bytes, packed: 80 bytes for each beside what it wrote.</summary>
-/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of 1 MiB, long writes in arrays of their own.</remarks>
+/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 1 MiB, long writes in arrays of their own.</remarks>
 internal sealed class TraceLog
 {
     private const int BlockSize = 1 << 20;
@@ -134,7 +134,8 @@ internal sealed class TraceLog
 
         if (_block.Length - _used < length)
         {
-            _block = GC.AllocateUninitializedArray<byte>(BlockSize);
+            // Short traces are many, those of recoveries for one: their first block is small.
+            _block = GC.AllocateUninitializedArray<byte>(Math.Clamp(4 * _block.Length, LongData, BlockSize));
             _used = 0;
         }
 

@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>Checks that misbehave in other ways than to throw or hang: what they did is seen by nobody else.</summary>
+[TestFixture]
+[CancelAfter(60_000)]
+internal sealed class CrashMisuseTests
+{
+    [Test]
+    public async Task A_check_that_keeps_its_image_and_writes_later_meets_an_image_that_is_gone()
+    {
+        (BlockTrace trace, _) = await TinyLog.RecordAsync(3);
+        BlockTarget? kept = null;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, state =>
+        {
+            if (kept is not null)
+            {
+                var caller = new TargetCaller(kept, TargetPath.MayNotBlock);
+                Assert.That(caller.Write(TinyLog.Size - 512, TestBytes.Of(1, 512)), Is.EqualTo(BioResult.Offline));
+                Assert.That(caller.Flush(), Is.EqualTo(BioResult.Offline));
+            }
+
+            kept = state.Image;
+            byte[] last = new TargetCaller(state.Image, TargetPath.MayNotBlock).Read(TinyLog.Size - 512, 512);
+            return new(last.AsSpan().ContainsAnyExcept((byte)0) ? CrashVerdict.SilentWrong("another state's") : CrashVerdict.Recovered);
+        }, new CrashExplorerOptions { Workers = 1 });
+        report.ThrowIfFailed();
+    }
+
+    [Test]
+    public async Task A_check_that_never_awaits_is_run_by_every_worker()
+    {
+        (BlockTrace trace, _) = await TinyLog.RecordAsync(6, hasBarrier: false, flushesCommit: false);
+        using var both = new Barrier(2);
+        int met = 0;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, _ =>
+        {
+            if (Volatile.Read(ref met) == 0 && both.SignalAndWait(TimeSpan.FromSeconds(20)))
+            {
+                Volatile.Write(ref met, 1);
+            }
+
+            return new(CrashVerdict.Recovered);
+        }, new CrashExplorerOptions { Workers = 2, MaxStates = 1000 });
+        Assert.That(met, Is.EqualTo(1), "two checks at once");
+        Assert.That(report.Outcomes.Keys.Single(), Is.EqualTo(CrashOutcome.Recovered));
+    }
+
+    [Test]
+    public async Task A_check_that_hangs_while_a_failure_is_made_plain_does_not_hold_the_report_up()
+    {
+        (BlockTrace trace, _) = await TinyLog.RecordAsync(2, hasBarrier: false, flushesCommit: false);
+        using var never = new SemaphoreSlim(0);
+        bool hasFailed = false;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
+        {
+            if (hasFailed)
+            {
+                await never.WaitAsync();
+            }
+
+            hasFailed = state.Id.Contains(',', StringComparison.Ordinal);
+            return hasFailed ? CrashVerdict.SilentWrong("two") : CrashVerdict.Recovered;
+        }, new CrashExplorerOptions { Workers = 1, CheckTimeout = TimeSpan.FromMilliseconds(100) });
+        Assert.That(report.Failure!.Verdict.Explanation, Is.EqualTo("two"));
+        never.Release(100);
+    }
+
+    /// <summary>A payload times 1.1 and 128 bytes an operation: what the issue allows.</summary>
+    [TestCase(512, 20_000)]
+    [TestCase(4096, 8_000)]
+    [TestCase(100_000, 400)]
+    public void A_recording_takes_little_more_than_what_is_written(int length, int operations)
+    {
+        byte[] bytes = TestBytes.Of(1, length / 512 * 512);
+        long payload = (long)bytes.Length * operations;
+        long least = Enumerable.Range(0, 4).Min(_ => Measure(bytes, operations));
+        TestContext.Out.WriteLine($"{(least - payload) / (double)operations:F1} bytes an operation beside what is written");
+        Assert.That(least, Is.LessThan((payload * 1.1) + (128.0 * operations)).And.GreaterThan(payload));
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static long Measure(byte[] bytes, int operations)
+    {
+        BlockRecorder recorder = BlockRecorder.StartAsync(new NullTarget(1 << 20)).GetAwaiter().GetResult();
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int i = 0; i < operations; i++)
+        {
+            recorder.Execute(new BioHead { Op = BioOp.Write, Offset = 0, Length = bytes.Length }, new BioSpans(bytes));
+        }
+
+        long taken = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.That(recorder.Stop().Count, Is.EqualTo(operations));
+        return taken;
+    }
+}

@@ -1,0 +1,169 @@
+using System.Buffers.Binary;
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>Crashes of recoveries: a recovery that is not safe against them is found, named, replayed and made plain.</summary>
+[TestFixture]
+[CancelAfter(120_000)]
+internal sealed class NestedCrashTests
+{
+    private const int Size = 16 << 10;
+    private static readonly CrashExplorerOptions Nested = new() { NestedDepth = 1 };
+
+    [Test]
+    public async Task A_recovery_that_can_be_cut_short_recovers_again([Values(1, 2)] int depth)
+    {
+        BlockTrace trace = await RecordAsync();
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, static state => RecoverAsync(state, clearsFirst: false), Nested with { NestedDepth = depth });
+        report.ThrowIfFailed();
+        Assert.That(report.IsExhaustive, $"{report}");
+        Assert.That(report.NestedStates, Is.GreaterThan(5));
+        Assert.That(report.ToString(), Does.Match(@"^\d+ crash states and \d+ of recoveries in "));
+    }
+
+    [Test]
+    public async Task A_recovery_that_forgets_its_journal_too_early_is_found_only_by_a_crash_of_it([Values(1, 4)] int workers)
+    {
+        BlockTrace trace = await RecordAsync();
+        static ValueTask<CrashVerdict> Check(CrashState state) => RecoverAsync(state, clearsFirst: true);
+        (await CrashExplorer.ExploreAsync(trace, Check)).ThrowIfFailed();
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, Check, Nested with { Workers = workers });
+        CrashFailure failure = report.Failure!;
+        Assert.That(failure.Id, Does.Match("^c[0-9]+:e[0-9]+(:[^/]+)?/c[0-9]+:e[0-9]+"));
+        Assert.That(failure.Verdict.Outcome, Is.EqualTo(CrashOutcome.SilentWrong));
+        Assert.That(failure.Crashes, Has.Count.EqualTo(2));
+        Assert.That(failure.ToString(), Does.Contain("The first crash: c").And.Contain("The crash of its recovery: c"));
+        Assert.That(await CrashExplorer.ReplayAsync(trace, failure.Id, Check), Is.EqualTo(failure.Verdict));
+        CrashReport again = await CrashExplorer.ExploreAsync(trace, Check, Nested with { Workers = 3 });
+        Assert.That(again.Failure!.Id, Is.EqualTo(failure.Id), "whoever is faster");
+    }
+
+    [Test]
+    public async Task Each_nested_state_has_an_id_that_finds_it_again()
+    {
+        BlockTrace trace = await RecordAsync();
+        var images = new Dictionary<string, byte[]>();
+        await CrashExplorer.ExploreAsync(trace, state =>
+        {
+            byte[] all = new TargetCaller(state.Image, TargetPath.MayNotBlock).Read(0, Size);
+            images[state.Id] = all;
+            return RecoverAsync(state, clearsFirst: false);
+        }, Nested with { Workers = 1 });
+        Assert.That(images.Keys.Count(static id => id.Contains('/', StringComparison.Ordinal)), Is.GreaterThan(5));
+        foreach ((string id, byte[] image) in images)
+        {
+            await CrashExplorer.ReplayAsync(trace, id, state =>
+            {
+                if (state.Id == id)
+                {
+                    TestBytes.AssertSame(new TargetCaller(state.Image, TargetPath.MayNotBlock).Read(0, Size), image, id);
+                }
+
+                return RecoverAsync(state, clearsFirst: false);
+            });
+        }
+    }
+
+    [Test]
+    public async Task A_recovery_that_differs_each_time_is_told()
+    {
+        BlockTrace trace = await RecordAsync();
+        int runs = 0;
+        async ValueTask<CrashVerdict> Check(CrashState state)
+        {
+            new TargetCaller(state.Image, TargetPath.MayNotBlock).Write(8192, TestBytes.Of(Interlocked.Increment(ref runs), 512));
+            return state.Id.Contains('/', StringComparison.Ordinal) ? CrashVerdict.SilentWrong("cut short") : await RecoverAsync(state, clearsFirst: false);
+        }
+
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, Check, Nested);
+        Assert.That(report.Notes.Single(static note => note.StartsWith("The recovery", StringComparison.Ordinal)), Does.Contain("is not the same each time").And.Contain("other bytes once"));
+        InvalidOperationException told = (await Assert.ThrowsAsync<InvalidOperationException>(() => CrashExplorer.ReplayAsync(trace, report.Failure!.Id, Check)))!;
+        Assert.That(told.Message, Does.Contain("is not the same each time").And.Contain("on one thread"));
+    }
+
+    [Test]
+    public async Task A_check_that_hangs_in_a_nested_state_is_told_with_its_name()
+    {
+        BlockTrace trace = await RecordAsync();
+        using var never = new SemaphoreSlim(0);
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
+        {
+            if (state.Id.Contains('/', StringComparison.Ordinal))
+            {
+                await never.WaitAsync();
+            }
+
+            return await RecoverAsync(state, clearsFirst: false);
+        }, Nested with { Workers = 1, CheckTimeout = TimeSpan.FromMilliseconds(50) });
+        Assert.That(report.Failure!.Verdict.Outcome, Is.EqualTo(CrashOutcome.Hung));
+        Assert.That(report.Failure.Id, Does.Contain('/'));
+        never.Release(100);
+    }
+
+    [Test]
+    public async Task A_budget_for_recoveries_that_is_too_small_is_said()
+    {
+        BlockTrace trace = await RecordAsync();
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, static state => RecoverAsync(state, clearsFirst: false), Nested with { NestedStates = 2 });
+        Assert.That(report.IsExhaustive, Is.False);
+        Assert.That(report.Notes.Single(), Does.Contain("NestedStates is 2"));
+    }
+
+    /// <summary>Two values that must be equal, changed by a journal: both into the journal, then each to its place, then the journal is cleared.</summary>
+    private static async Task<BlockTrace> RecordAsync()
+    {
+        BlockRecorder recorder = await BlockRecorder.StartAsync(new SimulatedDisk(Size));
+        await using var device = AbuseDevice.Create(recorder);
+        var client = new BlockClient(device);
+        for (int round = 1; round <= 2; round++)
+        {
+            await client.WriteAsync(0, Sector(round));
+            await client.FlushAsync();
+            await ApplyAsync(client, round, clearsFirst: false);
+        }
+
+        return recorder.Stop();
+    }
+
+    private static async Task ApplyAsync(BlockClient client, int round, bool clearsFirst)
+    {
+        if (clearsFirst)
+        {
+            await client.WriteAsync(0, Sector(0));
+        }
+
+        await client.WriteAsync(4096, Sector(round));
+        await client.WriteAsync(4608, Sector(round));
+        await client.FlushAsync();
+        await client.WriteAsync(0, Sector(0));
+        await client.FlushAsync();
+    }
+
+    private static async ValueTask<CrashVerdict> RecoverAsync(CrashState state, bool clearsFirst)
+    {
+        await using var device = AbuseDevice.Create(state.Image);
+        var client = new BlockClient(device);
+        if (await ReadAsync(client, 0) is > 0 and int round)
+        {
+            await ApplyAsync(client, round, clearsFirst);
+        }
+
+        (int first, int second) = (await ReadAsync(client, 4096), await ReadAsync(client, 4608));
+        return first == second ? CrashVerdict.Recovered : CrashVerdict.SilentWrong($"{first} and {second}");
+    }
+
+    private static async Task<int> ReadAsync(BlockClient client, int offset)
+    {
+        byte[] sector = new byte[512];
+        await client.ReadAsync(offset, sector);
+        return BinaryPrimitives.ReadInt32LittleEndian(sector);
+    }
+
+    private static byte[] Sector(int value)
+    {
+        byte[] sector = new byte[512];
+        BinaryPrimitives.WriteInt32LittleEndian(sector, value);
+        return sector;
+    }
+}
