@@ -45,5 +45,7 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
 
     void IThreadPoolWorkItem.Execute() => Pump();
 
+    bool ILoopWork.IsTheirs => false;
+
     void ILoopWork.RunOnLoop() => Pump();
 }

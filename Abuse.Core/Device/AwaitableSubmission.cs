@@ -47,6 +47,8 @@ internal sealed class AwaitableSubmission : Submission, IValueTaskSource<BioResu
         _core.SetResult(result);
     }
 
+    bool ILoopWork.IsTheirs => true;
+
     void ILoopWork.RunOnLoop()
     {
         _core.RunContinuationsAsynchronously = false;

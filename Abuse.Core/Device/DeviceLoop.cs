@@ -19,13 +19,22 @@ internal abstract class DeviceLoop : TimeProvider
     /// <summary>Whether a bio from another thread may be handed over; if not, the loop's run has failed by it.</summary>
     internal abstract bool TryAdmitForeign(in BioHead bio);
 
-    /// <summary>Runs what is posted until a condition holds: a synchronous call on the loop's thread waits by it.</summary>
+    /// <summary>A timer of a device's or a disk's own, whose callback runs no code of others.</summary>
+    internal abstract ITimer CreateOwnTimer(TimerCallback callback, object? state);
+
+    /// <summary>
+    /// Goes on until something is done: a synchronous call on the loop's thread waits by it. What devices and disks have to do comes first, as if
+    /// the thread were blocked; code of others runs only where nothing else is left that could bring the end.
+    /// </summary>
     internal abstract void RunUntil(ManualResetEventSlim done);
 }
 
 /// <summary>Something that a <see cref="DeviceLoop"/> does.</summary>
 internal interface ILoopWork
 {
+    /// <summary>Whether it runs code of others: a continuation of theirs.</summary>
+    bool IsTheirs { get; }
+
     /// <summary>Does it, on the loop's thread.</summary>
     void RunOnLoop();
 }
@@ -33,5 +42,7 @@ internal interface ILoopWork
 /// <summary>An action for a loop.</summary>
 internal sealed class LoopAction(Action action) : ILoopWork
 {
+    public bool IsTheirs => false;
+
     public void RunOnLoop() => action();
 }

@@ -48,6 +48,8 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
         _core.SetResult(IsReady);
     }
 
+    bool ILoopWork.IsTheirs => true;
+
     void ILoopWork.RunOnLoop()
     {
         _core.RunContinuationsAsynchronously = false;

@@ -7,7 +7,7 @@ namespace Abuse.Core.Tests;
 [TestFixture]
 internal sealed class BlockSimulationTests
 {
-    private static readonly string[] Meanwhile = ["other", "written"];
+    private static readonly string[] Blocked = ["written", "flushed", "other"];
     private static readonly SimulationOptions Quiet = new() { TraceDirectory = null };
 
     [Test]
@@ -46,7 +46,7 @@ internal sealed class BlockSimulationTests
     }
 
     [Test]
-    public async Task A_synchronous_call_runs_the_loop_until_it_has_its_answer()
+    public async Task A_synchronous_call_holds_the_thread_as_if_it_were_blocked()
     {
         var order = new List<string>();
         await BlockSimulation.RunAsync(1, async sim =>
@@ -64,14 +64,43 @@ internal sealed class BlockSimulationTests
             using var stream = new BlockStream(device);
             stream.Write(bytes);
             stream.Flush();
+            order.Add("flushed");
             await other;
         });
-        Assert.That(order, Is.EqualTo(Meanwhile), "others go on meanwhile");
+        Assert.That(order, Is.EqualTo(Blocked), "no code of others runs meanwhile: what holds a lock never meets itself");
 
         async Task OtherAsync(BlockSimulation sim)
         {
             await Task.Delay(TimeSpan.FromMicroseconds(1), sim.Time);
             order.Add("other");
+        }
+    }
+
+    [Test]
+    public async Task A_synchronous_call_that_code_of_the_workload_serves_has_it_run()
+    {
+        await BlockSimulation.RunAsync(1, async sim =>
+        {
+            using var module = new AbuseModule(new AbuseModuleOptions { TimeProvider = sim.Time });
+            await using AbuseDevice device = module.Open(0);
+            device.Control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 16 });
+            using BioChannel channel = device.Control.OpenChannel();
+            Task server = ServeAsync(sim, channel);
+            new BlockClient(device).Write(0, new byte[512]);
+            channel.Dispose();
+            await server;
+        });
+
+        static async Task ServeAsync(BlockSimulation sim, BioChannel channel)
+        {
+            while (await channel.Reader.WaitToReadAsync())
+            {
+                while (channel.Reader.TryRead(out BioRequest request))
+                {
+                    await Task.Delay(TimeSpan.FromSeconds(1), sim.Time);
+                    request.Complete(BioResult.Ok);
+                }
+            }
         }
     }
 

@@ -64,6 +64,8 @@ internal sealed class DiskOperation : IValueTaskSource<BioResult>, ILoopWork
         _source.SetResult(Result);
     }
 
+    bool ILoopWork.IsTheirs => false;
+
     void ILoopWork.RunOnLoop() => Queue.Begin(this);
 
     BioResult IValueTaskSource<BioResult>.GetResult(short token)

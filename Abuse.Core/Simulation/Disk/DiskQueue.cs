@@ -44,7 +44,8 @@ internal sealed partial class DiskQueue : IDisposable
         _lock = disk.SyncRoot;
         _free = new long[latency.Parallelism];
         _start = clock.GetTimestamp();
-        _timer = clock.CreateTimer(static state => ((DiskQueue)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = _loop?.CreateOwnTimer(static state => ((DiskQueue)state!).OnTimer(), this)
+            ?? clock.CreateTimer(static state => ((DiskQueue)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     internal bool IsLimping => Now < _limpUntil;

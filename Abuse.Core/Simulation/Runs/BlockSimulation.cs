@@ -9,7 +9,7 @@ namespace Abuse.Core;
 /// <remarks>
 /// <para>
 /// What the workload gets makes disks, devices and a clock that belong together. They are used on the run's own thread, which an
-/// <c>await</c> of a bio or of the clock comes back to; a synchronous call runs the loop until it has its answer. The thread has no
+/// <c>await</c> of a bio or of the clock comes back to; a synchronous call holds it, while disks go on. The thread has no
 /// SynchronizationContext. What leaves the thread is told as <see cref="SimulationOptions.Mode"/> says.
 /// </para>
 /// <para>All of it ends with the run: a bio that is under way then fails with <see cref="BioResult.Offline"/>.</para>

@@ -25,8 +25,12 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
 
     private readonly Lock _lock = new();
     private readonly ManualResetEventSlim _signal = new();
-    private readonly PriorityQueue<(SimulationTimer Timer, long Version), (long Due, long Order)> _timers = new();
-    private readonly Queue<ILoopWork> _work = new();
+
+    /// <summary>What code of others is to do.</summary>
+    private readonly LoopQueue _theirs = new();
+
+    /// <summary>What devices and disks are to do.</summary>
+    private readonly LoopQueue _own = new();
     private long _order;
     private long _now;
     private long _steps;
@@ -59,10 +63,12 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         ArgumentNullException.ThrowIfNull(callback);
-        var timer = new SimulationTimer(this, callback, state);
+        var timer = new SimulationTimer(this, callback, state, isTheirs: true);
         Change(timer, dueTime, period);
         return timer;
     }
+
+    internal override ITimer CreateOwnTimer(TimerCallback callback, object? state) => new SimulationTimer(this, callback, state, isTheirs: false);
 
     internal bool Change(SimulationTimer timer, TimeSpan dueTime, TimeSpan period)
     {
@@ -84,7 +90,7 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
         {
             if (!_isOver)
             {
-                _work.Enqueue(work);
+                QueueOf(work.IsTheirs).Work.Enqueue((work, _order++));
                 _signal.Set();
                 return;
             }
@@ -141,18 +147,22 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
     {
         while (true)
         {
-            ILoopWork? work;
+            if (TryTakeWork() is { } work)
+            {
+                work.RunOnLoop();
+                continue;
+            }
+
             lock (_lock)
             {
-                if (!_work.TryDequeue(out work))
+                if (_own.Work.Count + _theirs.Work.Count == 0)
                 {
                     _isOver = true;
-                    _timers.Clear();
+                    _own.Timers.Clear();
+                    _theirs.Timers.Clear();
                     return;
                 }
             }
-
-            work.RunOnLoop();
         }
     }
 
@@ -160,8 +170,32 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
     {
         while (!done.IsSet)
         {
-            Step();
+            ThrowIfFailed();
+            if (!TryRunOwn())
+            {
+                Step();
+            }
         }
+    }
+
+    /// <summary>One thing that devices and disks have to do, now or, with time moved on, next.</summary>
+    private bool TryRunOwn()
+    {
+        ILoopWork? work;
+        SimulationTimer? timer = null;
+        lock (_lock)
+        {
+            work = _own.Work.TryDequeue(out (ILoopWork Work, long Order) next) ? next.Work : null;
+            if (work is null && TryPeek(_own) is { } at)
+            {
+                timer = Take(_own, at);
+            }
+        }
+
+        Volatile.Write(ref _steps, _steps + 1);
+        work?.RunOnLoop();
+        timer?.Fire();
+        return work is not null || timer is not null;
     }
 
     /// <summary>Does one thing: what was posted first, else what is due next, to which time moves on.</summary>
@@ -196,49 +230,71 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
         return came;
     }
 
+    /// <summary>What was posted first.</summary>
     private ILoopWork? TryTakeWork()
     {
         lock (_lock)
         {
-            return _work.TryDequeue(out ILoopWork? work) ? work : null;
+            long own = _own.Work.TryPeek(out (ILoopWork, long Order) first) ? first.Order : long.MaxValue;
+            long theirs = _theirs.Work.TryPeek(out (ILoopWork, long Order) other) ? other.Order : long.MaxValue;
+            return own == long.MaxValue && theirs == long.MaxValue ? null : (own < theirs ? _own : _theirs).Work.Dequeue().Work;
         }
     }
 
+    /// <summary>What is due next, with time moved on to it.</summary>
     private SimulationTimer? TryTakeTimer()
     {
         lock (_lock)
         {
-            while (_timers.TryDequeue(out (SimulationTimer Timer, long Version) next, out (long Due, long Order) at))
+            (long Due, long Order)? own = TryPeek(_own);
+            (long Due, long Order)? theirs = TryPeek(_theirs);
+            return own is { } one && (theirs is null || one.CompareTo(theirs.Value) < 0) ? Take(_own, one)
+                : theirs is { } other ? Take(_theirs, other)
+                : null;
+        }
+    }
+
+    /// <summary>When a queue's next timer is due; null for never. Those that were changed meanwhile are dropped.</summary>
+    private static (long Due, long Order)? TryPeek(LoopQueue queue)
+    {
+        while (queue.Timers.TryPeek(out (SimulationTimer Timer, long Version) next, out (long Due, long Order) at))
+        {
+            if (next.Version == next.Timer.Version)
             {
-                if (next.Version != next.Timer.Version)
-                {
-                    continue;
-                }
-
-                if (at.Due > options.MaxVirtualTime.Ticks)
-                {
-                    throw new SimulationException(string.Create(CultureInfo.InvariantCulture,
-                        $"The run reached the end of its virtual time, {options.MaxVirtualTime}, and its workload has not ended. If it is meant to take so long, raise {nameof(SimulationOptions)}.{nameof(SimulationOptions.MaxVirtualTime)}; if not, it waits for something that does not come while a timer goes on."));
-                }
-
-                Volatile.Write(ref _now, Math.Max(_now, at.Due));
-                next.Timer.Version++;
-                next.Timer.Due = next.Timer.Period == 0 ? null : _now + next.Timer.Period;
-                Queue(next.Timer);
-                return next.Timer;
+                return at;
             }
 
-            return null;
+            queue.Timers.Dequeue();
         }
+
+        return null;
+    }
+
+    private SimulationTimer Take(LoopQueue queue, (long Due, long Order) at)
+    {
+        if (at.Due > options.MaxVirtualTime.Ticks)
+        {
+            throw new SimulationException(string.Create(CultureInfo.InvariantCulture,
+                $"The run reached the end of its virtual time, {options.MaxVirtualTime}, and its workload has not ended. If it is meant to take so long, raise {nameof(SimulationOptions)}.{nameof(SimulationOptions.MaxVirtualTime)}; if not, it waits for something that does not come while a timer goes on."));
+        }
+
+        SimulationTimer timer = queue.Timers.Dequeue().Timer;
+        Volatile.Write(ref _now, Math.Max(_now, at.Due));
+        timer.Version++;
+        timer.Due = timer.Period == 0 ? null : _now + timer.Period;
+        Queue(timer);
+        return timer;
     }
 
     private void Queue(SimulationTimer timer)
     {
         if (timer.Due is { } due && !_isOver)
         {
-            _timers.Enqueue((timer, timer.Version), (due, _order++));
+            QueueOf(timer.IsTheirs).Timers.Enqueue((timer, timer.Version), (due, _order++));
         }
     }
+
+    private LoopQueue QueueOf(bool isTheirs) => isTheirs ? _theirs : _own;
 
     private void ThrowIfFailed()
     {
@@ -246,5 +302,13 @@ internal sealed class SimulationLoop(SimulationOptions options) : DeviceLoop
         {
             throw failure;
         }
+    }
+
+    /// <summary>What is to be done, in order, and when.</summary>
+    private sealed class LoopQueue
+    {
+        internal Queue<(ILoopWork Work, long Order)> Work { get; } = new();
+
+        internal PriorityQueue<(SimulationTimer Timer, long Version), (long Due, long Order)> Timers { get; } = new();
     }
 }

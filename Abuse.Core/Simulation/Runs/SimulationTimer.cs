@@ -1,9 +1,12 @@
 namespace Abuse.Core;
 
 /// <summary>A timer of a <see cref="SimulationLoop"/>, whose lock guards it.</summary>
-internal sealed class SimulationTimer(SimulationLoop loop, TimerCallback callback, object? state) : ITimer
+internal sealed class SimulationTimer(SimulationLoop loop, TimerCallback callback, object? state, bool isTheirs) : ITimer
 {
-    private readonly ExecutionContext? _context = ExecutionContext.Capture();
+    private readonly ExecutionContext? _context = isTheirs ? ExecutionContext.Capture() : null;
+
+    /// <summary>Whether its callback is code of others.</summary>
+    internal bool IsTheirs => isTheirs;
 
     /// <summary>When it is due; null for never.</summary>
     internal long? Due { get; set; }
