@@ -46,8 +46,9 @@ internal readonly record struct CrashPick(long Point, CrashPickKind Kind, int Fi
                 deviations[Second].Apply(cursor);
                 break;
             case CrashPickKind.Numbered:
+                // By row: whoever came here in other steps has the same rows open in another order, and a number must be one state.
                 ulong rest = Number;
-                foreach (int row in cursor.Open)
+                foreach (int row in cursor.Open.Order())
                 {
                     ulong count = (ulong)Count(cursor, row);
                     ulong digit = rest % count;
