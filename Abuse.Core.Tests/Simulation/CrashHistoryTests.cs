@@ -49,7 +49,7 @@ internal sealed class CrashHistoryTests
             Write(log, 0, 1, 0, 2 * Unit);
             Write(log, 2, 3, 0, 2 * Unit);
         });
-        var cursor = new CrashCursor(new CrashHistory(trace, new CrashRules(Unit)));
+        var cursor = new CrashCursor(new CrashHistory(trace, new DurabilityRules(Unit)));
         cursor.MoveTo(4);
         Assert.That(cursor.Open, Has.Count.EqualTo(2));
         Assert.That(cursor.Open.Select(row => CrashPick.Count(cursor, row)), Is.All.EqualTo(3));
@@ -63,7 +63,7 @@ internal sealed class CrashHistoryTests
             Write(log, 0, 1, 0, Unit);
             Write(log, 2, null, Unit, Unit);
         });
-        var cursor = new CrashCursor(new CrashHistory(trace, new CrashRules(Unit, IsVolatile: false)));
+        var cursor = new CrashCursor(new CrashHistory(trace, new DurabilityRules(Unit, IsVolatile: false)));
         cursor.MoveTo(3);
         Assert.That(cursor.Open.Select(row => cursor.History.Unit(row).Unit), Is.EqualTo(new long[] { 1 }));
     }
@@ -78,7 +78,7 @@ internal sealed class CrashHistoryTests
             Write(log, 4, 5, Unit, Unit, content: 0);
             Write(log, 6, 7, 0, Unit, content: 1);
         });
-        var history = new CrashHistory(trace, new CrashRules(Unit));
+        var history = new CrashHistory(trace, new DurabilityRules(Unit));
         var cursor = new CrashCursor(history);
         var hashes = new List<UInt128>();
         foreach (int point in new[] { 0, 2, 4, 6, 8 })
@@ -150,7 +150,7 @@ internal sealed class CrashHistoryTests
                 Write(log, submitted, completed, offset, length, kind is OpKind.FuaWrite or OpKind.FuaSecondHalf, content: op + 1, result);
             }
         });
-        var history = new CrashHistory(trace, new CrashRules(Unit, FailedFlush: _drops ? FailedFlushEffect.Drops : FailedFlushEffect.Nothing));
+        var history = new CrashHistory(trace, new DurabilityRules(Unit, FailedFlush: _drops ? FailedFlushEffect.Drops : FailedFlushEffect.Nothing));
         if (history.Rows == 0)
         {
             return 0;

@@ -9,7 +9,7 @@ internal sealed class CrashDurability
 {
     internal const long Never = long.MaxValue;
 
-    internal CrashDurability(BlockTrace trace, CrashRules rules)
+    internal CrashDurability(BlockTrace trace, DurabilityRules rules)
     {
         var flushes = new List<(long Submitted, long Completed)>();
         var failed = new List<long>();

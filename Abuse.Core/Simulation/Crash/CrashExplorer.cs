@@ -28,7 +28,7 @@ public static class CrashExplorer
         ArgumentNullException.ThrowIfNull(check);
         options ??= new CrashExplorerOptions();
         ArgumentNullException.ThrowIfNull(options.TimeProvider);
-        return await new CrashExploration(new CrashHistory(trace, CrashRules.Of(trace, options)), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
+        return await new CrashExploration(new CrashHistory(trace, DurabilityRules.Of(trace, options)), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
     }
 
     /// <summary>Checks one state.</summary>

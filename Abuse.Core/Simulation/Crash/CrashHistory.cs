@@ -22,7 +22,7 @@ internal sealed class CrashHistory
     private readonly Dictionary<long, int> _rows;
     private readonly UnitVersions[] _units;
 
-    internal CrashHistory(BlockTrace trace, CrashRules rules, CrashCursor? under = null)
+    internal CrashHistory(BlockTrace trace, DurabilityRules rules, CrashCursor? under = null)
     {
         _trace = trace;
         _unitBits = System.Numerics.BitOperations.Log2((uint)rules.Unit);
@@ -61,7 +61,7 @@ internal sealed class CrashHistory
 
     internal BlockTrace Trace => _trace;
 
-    internal CrashRules Rules { get; }
+    internal DurabilityRules Rules { get; }
 
     /// <summary>The state that the trace began with; null if it began with the trace's own content.</summary>
     internal CrashCursor? Under { get; }

@@ -13,7 +13,7 @@ internal sealed class CrashReplay(BlockTrace trace, Func<CrashState, ValueTask<C
             throw new ArgumentException($"\"{id}\" is of another trace: this one has {trace.Count} bios.", nameof(id));
         }
 
-        CrashRules rules = CrashRules.Of(trace, options);
+        DurabilityRules rules = DurabilityRules.Of(trace, options);
         var probe = new CrashProbe(check, options);
         string[] levels = id.Split('/');
         CrashCursor cursor = CrashId.Find(new CrashHistory(trace, rules with { Ignored = ignored }), levels[0]);

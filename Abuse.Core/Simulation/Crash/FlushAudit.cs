@@ -28,7 +28,7 @@ public static class FlushAudit
         options ??= new CrashExplorerOptions();
         ArgumentNullException.ThrowIfNull(options.TimeProvider);
         long start = options.TimeProvider.GetTimestamp();
-        var rules = CrashRules.Of(trace, options);
+        var rules = DurabilityRules.Of(trace, options);
         var history = new CrashHistory(trace, rules);
         CrashReport whole = await new CrashExploration(history, check, Told(options, "the workload as it was"), cancellationToken).RunAsync().ConfigureAwait(false);
         whole.ThrowIfFailed();

@@ -23,7 +23,7 @@ public sealed class SectorOracle
     public SectorOracle(BlockTrace trace, CrashExplorerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(trace);
-        _history = new CrashHistory(trace, CrashRules.Of(trace, options ?? new CrashExplorerOptions()));
+        _history = new CrashHistory(trace, DurabilityRules.Of(trace, options ?? new CrashExplorerOptions()));
         _start = new CrashCursor(_history);
     }
 

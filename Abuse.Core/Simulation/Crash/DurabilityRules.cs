@@ -5,11 +5,11 @@ namespace Abuse.Core;
 /// <param name="IsVolatile">Whether what was answered may be lost.</param>
 /// <param name="FailedFlush">What a flush that failed has done.</param>
 /// <param name="Ignored">The number of a flush that did nothing, or of a FUA write that was an ordinary one; null for none.</param>
-internal sealed record CrashRules(
+internal sealed record DurabilityRules(
     int Unit, bool IsVolatile = true, FailedFlushEffect FailedFlush = FailedFlushEffect.Nothing, int? Ignored = null)
 {
     /// <summary>Those of an exploration.</summary>
-    internal static CrashRules Of(BlockTrace trace, CrashExplorerOptions options) => new(
+    internal static DurabilityRules Of(BlockTrace trace, CrashExplorerOptions options) => new(
         options.AtomicUnit ?? Math.Max(trace.Geometry.AtomicUnit, trace.Geometry.BlockSize), options.HasVolatileCache, options.FailedFlush);
 }
 
