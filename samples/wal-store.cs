@@ -4,7 +4,8 @@
 // every state that a power loss may leave is recovered and judged. The store as it is survives; three bugs that were planted in it are
 // found. docs/testing-your-storage-code.md goes through it step by step.
 //
-//     dotnet run samples/wal-store.cs          (exit code 1 if a bug was not found, or the store failed)
+//     dotnet run samples/wal-store.cs                  (exit code 1 if a bug was not found, or the store failed)
+//     dotnet run samples/wal-store.cs -- FOLDER        (and writes a report with pictures for each part)
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
@@ -18,26 +19,34 @@ internal static class WalStoreTest
     /// <summary>The fifth flush fails once: the second of the second group, after its commit record. The first is that of the opening.</summary>
     internal static readonly FaultPlan FailingFlush = FaultPlan.None.Add(FaultRule.On(BioOp.Flush).Nth(5).Fail());
 
-    private static async Task<int> Main()
+    private static async Task<int> Main(string[] arguments)
     {
-        bool isRight = await TryAsync("the store as it is", WalBug.None, FaultPlan.None, isFound: false);
-        isRight &= await TryAsync("the store as it is, a flush fails", WalBug.None, FailingFlush, isFound: false);
-        isRight &= await TryAsync("no barrier before the commit record", WalBug.NoBarrier, FaultPlan.None, isFound: true);
-        isRight &= await TryAsync("a failed flush is ignored", WalBug.IgnoredFlush, FailingFlush, isFound: true);
-        isRight &= await TryAsync("a torn commit record is accepted", WalBug.TornRecord, FaultPlan.None, isFound: true);
+        (string Title, WalBug Bug, FaultPlan Faults)[] parts =
+        [
+            ("the store as it is", WalBug.None, FaultPlan.None),
+            ("the store as it is, a flush fails", WalBug.None, FailingFlush),
+            ("no barrier before the commit record", WalBug.NoBarrier, FaultPlan.None),
+            ("a failed flush is ignored", WalBug.IgnoredFlush, FailingFlush),
+            ("a torn commit record is accepted", WalBug.TornRecord, FaultPlan.None),
+        ];
+        bool isRight = true;
+        foreach ((string title, WalBug bug, FaultPlan faults) in parts)
+        {
+            (BlockTrace trace, CrashReport report) = await RunAsync(bug, faults);
+            Console.WriteLine($"== {title}\n{report}\n");
+            isRight &= (report.Failure is not null) == (bug != WalBug.None);
+            if (arguments is [string folder])
+            {
+                await SimulationReport.WriteAsync(Path.Combine(folder, $"{title}.html"), trace, report, new SimulationReportOptions { Title = title });
+            }
+        }
+
         Console.WriteLine(isRight ? "ok" : "FAILED: a verdict above is not what was expected");
         return isRight ? 0 : 1;
     }
 
-    private static async Task<bool> TryAsync(string title, WalBug bug, FaultPlan faults, bool isFound)
-    {
-        CrashReport report = await RunAsync(bug, faults);
-        Console.WriteLine($"== {title}\n{report}\n");
-        return (report.Failure is not null) == isFound && report.States < 10_000;
-    }
-
     /// <summary>Records the workload once, then tries what a power loss may leave of it.</summary>
-    internal static async Task<CrashReport> RunAsync(WalBug bug, FaultPlan faults, int writers = 8, int rounds = 3)
+    internal static async Task<(BlockTrace Trace, CrashReport Report)> RunAsync(WalBug bug, FaultPlan faults, int writers = 8, int rounds = 3)
     {
         // A clock gives the disk real times, so that writers overlap and flushes have a group to commit.
         var options = new SimulatedDiskOptions { Clock = TimeProvider.System, Faults = faults };
@@ -50,8 +59,9 @@ internal static class WalStoreTest
         await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => WriteAsync(store, promises, $"key {writer}", rounds))));
         BlockTrace trace = recorder.Stop();
 
-        return await CrashExplorer.ExploreAsync(
+        CrashReport report = await CrashExplorer.ExploreAsync(
             trace, state => CheckAsync(state, promises, bug), new CrashExplorerOptions { MaxStates = 9_999 });
+        return (trace, report);
     }
 
     /// <summary>A writer: it goes on until the store says that it can't.</summary>
