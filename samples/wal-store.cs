@@ -53,40 +53,36 @@ internal static class WalStoreTest
         await using var disk = new SimulatedDisk(DiskSize, options: options);
         BlockRecorder recorder = await BlockRecorder.StartAsync(disk, new BlockRecorderOptions { CallSites = true });
         await using AbuseDevice device = AbuseDevice.Create(recorder);
-        var promises = new Promises(recorder);
+        var oracle = new KeyedOracle<string, string>(recorder);
 
         WalStore store = await WalStore.OpenAsync(new BlockClient(device), bug);
-        await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => WriteAsync(store, promises, $"key {writer}", rounds))));
+        await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => WriteAsync(store, oracle, $"key {writer}", rounds))));
         BlockTrace trace = recorder.Stop();
 
         CrashReport report = await CrashExplorer.ExploreAsync(
-            trace, state => CheckAsync(state, promises, bug), new CrashExplorerOptions { MaxStates = 9_999 });
+            trace, state => CheckAsync(state, oracle, bug), new CrashExplorerOptions { MaxStates = 9_999 });
         return (trace, report);
     }
 
-    /// <summary>A writer: it goes on until the store says that it can't.</summary>
-    private static async Task WriteAsync(WalStore store, Promises promises, string key, int rounds)
+    /// <summary>A writer: it goes on until the store says that it can't. The oracle notes what was acknowledged and what failed.</summary>
+    private static async Task WriteAsync(WalStore store, KeyedOracle<string, string> oracle, string key, int rounds)
     {
-        for (int round = 1; round <= rounds; round++)
+        try
         {
-            string value = $"{key}, round {round}";
-            Promise promise = promises.Begin(key, value);
-            try
+            for (int round = 1; round <= rounds; round++)
             {
-                await store.PutAsync(key, Encoding.UTF8.GetBytes(value));
+                string value = $"{key}, round {round}";
+                await oracle.PutAsync(key, value, () => store.PutAsync(key, Encoding.UTF8.GetBytes(value)));
             }
-            catch (IOException)
-            {
-                // Not "it did not happen": nobody knows. The promise stays unknown for ever.
-                return;
-            }
-
-            promises.Acknowledge(promise);
+        }
+        catch (IOException)
+        {
+            // Not "it did not happen": nobody knows. To the oracle it is unknown, and either is right.
         }
     }
 
     /// <summary>Recovers from a crash state with the store's own code, and compares what is there with what was promised.</summary>
-    internal static async ValueTask<CrashVerdict> CheckAsync(CrashState state, Promises promises, WalBug bug)
+    internal static async ValueTask<CrashVerdict> CheckAsync(CrashState state, KeyedOracle<string, string> oracle, WalBug bug)
     {
         await using AbuseDevice device = AbuseDevice.Create(state.Image);
         WalStore store = await WalStore.OpenAsync(new BlockClient(device), bug);
@@ -97,59 +93,7 @@ internal static class WalStoreTest
             found[key] = Encoding.UTF8.GetString((await store.GetAsync(key))!).Replace('\0', '.');
         }
 
-        return promises.Judge(state.Point, found);
-    }
-}
-
-/// <summary>A put, and between which events of the recording it was promised: acknowledged, or unknown.</summary>
-internal sealed class Promise(string key, string value, long begun)
-{
-    internal string Key => key;
-
-    internal string Value => value;
-
-    internal long Begun => begun;
-
-    internal long Acknowledged { get; set; } = long.MaxValue;
-}
-
-/// <summary>The oracle, of three values: what was acknowledged is there; what is unknown is there or not; what never was put is not.</summary>
-internal sealed class Promises(BlockRecorder recorder)
-{
-    private readonly Lock _lock = new();
-    private readonly List<Promise> _promises = [];
-
-    internal Promise Begin(string key, string value)
-    {
-        var promise = new Promise(key, value, recorder.Mark($"begin {value}"));
-        lock (_lock)
-        {
-            _promises.Add(promise);
-        }
-
-        return promise;
-    }
-
-    internal void Acknowledge(Promise promise) => promise.Acknowledged = recorder.Mark($"acknowledged {promise.Value}");
-
-    /// <summary>Each key has one writer, so its promises are in order.</summary>
-    internal CrashVerdict Judge(long point, Dictionary<string, string> found)
-    {
-        foreach (IGrouping<string, Promise> key in _promises.Where(promise => promise.Begun <= point).GroupBy(static promise => promise.Key))
-        {
-            Promise[] promises = [.. key];
-            int last = Array.FindLastIndex(promises, promise => promise.Acknowledged <= point);
-            string? value = found.GetValueOrDefault(key.Key);
-            found.Remove(key.Key);
-            if (!(value is null && last < 0) && !promises[Math.Max(last, 0)..].Any(promise => promise.Value == value))
-            {
-                return CrashVerdict.SilentWrong(last < 0
-                    ? $"\"{key.Key}\" is \"{value}\", which nobody put"
-                    : $"\"{promises[last].Value}\" was acknowledged, and \"{key.Key}\" is {(value is null ? "not there" : $"\"{value}\"")}");
-            }
-        }
-
-        return found.Count == 0 ? CrashVerdict.Recovered : CrashVerdict.SilentWrong($"there is a key \"{found.Keys.First()}\", which nobody put");
+        return oracle.Judge(state.Point, found);
     }
 }
 
