@@ -4,7 +4,8 @@
 // every state that a power loss may leave is recovered and judged. The store as it is survives; three bugs that were planted in it are
 // found. docs/testing-your-storage-code.md goes through it step by step.
 //
-//     dotnet run samples/wal-store.cs          (exit code 1 if a bug was not found, or the store failed)
+//     dotnet run samples/wal-store.cs                  (exit code 1 if a bug was not found, or the store failed)
+//     dotnet run samples/wal-store.cs -- FOLDER        (and writes a report with pictures for each part)
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
@@ -18,65 +19,70 @@ internal static class WalStoreTest
     /// <summary>The fifth flush fails once: the second of the second group, after its commit record. The first is that of the opening.</summary>
     internal static readonly FaultPlan FailingFlush = FaultPlan.None.Add(FaultRule.On(BioOp.Flush).Nth(5).Fail());
 
-    private static async Task<int> Main()
+    private static async Task<int> Main(string[] arguments)
     {
-        bool isRight = await TryAsync("the store as it is", WalBug.None, FaultPlan.None, isFound: false);
-        isRight &= await TryAsync("the store as it is, a flush fails", WalBug.None, FailingFlush, isFound: false);
-        isRight &= await TryAsync("no barrier before the commit record", WalBug.NoBarrier, FaultPlan.None, isFound: true);
-        isRight &= await TryAsync("a failed flush is ignored", WalBug.IgnoredFlush, FailingFlush, isFound: true);
-        isRight &= await TryAsync("a torn commit record is accepted", WalBug.TornRecord, FaultPlan.None, isFound: true);
+        (string Title, WalBug Bug, FaultPlan Faults)[] parts =
+        [
+            ("the store as it is", WalBug.None, FaultPlan.None),
+            ("the store as it is, a flush fails", WalBug.None, FailingFlush),
+            ("no barrier before the commit record", WalBug.NoBarrier, FaultPlan.None),
+            ("a failed flush is ignored", WalBug.IgnoredFlush, FailingFlush),
+            ("a torn commit record is accepted", WalBug.TornRecord, FaultPlan.None),
+        ];
+        bool isRight = true;
+        foreach ((string title, WalBug bug, FaultPlan faults) in parts)
+        {
+            (BlockTrace trace, CrashReport report) = await RunAsync(bug, faults);
+            Console.WriteLine($"== {title}\n{report}\n");
+            isRight &= (report.Failure is not null) == (bug != WalBug.None);
+            if (arguments is [string folder])
+            {
+                await SimulationReport.WriteAsync(Path.Combine(folder, $"{title}.html"), trace, report, new SimulationReportOptions { Title = title });
+            }
+        }
+
         Console.WriteLine(isRight ? "ok" : "FAILED: a verdict above is not what was expected");
         return isRight ? 0 : 1;
     }
 
-    private static async Task<bool> TryAsync(string title, WalBug bug, FaultPlan faults, bool isFound)
-    {
-        CrashReport report = await RunAsync(bug, faults);
-        Console.WriteLine($"== {title}\n{report}\n");
-        return (report.Failure is not null) == isFound && report.States < 10_000;
-    }
-
     /// <summary>Records the workload once, then tries what a power loss may leave of it.</summary>
-    internal static async Task<CrashReport> RunAsync(WalBug bug, FaultPlan faults, int writers = 8, int rounds = 3)
+    internal static async Task<(BlockTrace Trace, CrashReport Report)> RunAsync(WalBug bug, FaultPlan faults, int writers = 8, int rounds = 3)
     {
         // A clock gives the disk real times, so that writers overlap and flushes have a group to commit.
         var options = new SimulatedDiskOptions { Clock = TimeProvider.System, Faults = faults };
         await using var disk = new SimulatedDisk(DiskSize, options: options);
         BlockRecorder recorder = await BlockRecorder.StartAsync(disk, new BlockRecorderOptions { CallSites = true });
         await using AbuseDevice device = AbuseDevice.Create(recorder);
-        var promises = new Promises(recorder);
+        var oracle = new KeyedOracle<string, string>(recorder);
 
         WalStore store = await WalStore.OpenAsync(new BlockClient(device), bug);
-        await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => WriteAsync(store, promises, $"key {writer}", rounds))));
+        await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(() => WriteAsync(store, oracle, $"key {writer}", rounds))));
         BlockTrace trace = recorder.Stop();
 
-        return await CrashExplorer.ExploreAsync(
-            trace, state => CheckAsync(state, promises, bug), new CrashExplorerOptions { MaxStates = 9_999 });
+        CrashReport report = await CrashExplorer.ExploreAsync(
+            trace, state => CheckAsync(state, oracle, bug), new CrashExplorerOptions { MaxStates = 9_999 });
+        return (trace, report);
     }
 
-    /// <summary>A writer: it goes on until the store says that it can't.</summary>
-    private static async Task WriteAsync(WalStore store, Promises promises, string key, int rounds)
+    /// <summary>A writer: it goes on until the store says that it can't. The oracle notes what was acknowledged and what failed.</summary>
+    private static async Task WriteAsync(WalStore store, KeyedOracle<string, string> oracle, string key, int rounds)
     {
-        for (int round = 1; round <= rounds; round++)
+        try
         {
-            string value = $"{key}, round {round}";
-            Promise promise = promises.Begin(key, value);
-            try
+            for (int round = 1; round <= rounds; round++)
             {
-                await store.PutAsync(key, Encoding.UTF8.GetBytes(value));
+                string value = $"{key}, round {round}";
+                await oracle.PutAsync(key, value, () => store.PutAsync(key, Encoding.UTF8.GetBytes(value)));
             }
-            catch (IOException)
-            {
-                // Not "it did not happen": nobody knows. The promise stays unknown for ever.
-                return;
-            }
-
-            promises.Acknowledge(promise);
+        }
+        catch (IOException)
+        {
+            // Not "it did not happen": nobody knows. To the oracle it is unknown, and either is right.
         }
     }
 
     /// <summary>Recovers from a crash state with the store's own code, and compares what is there with what was promised.</summary>
-    internal static async ValueTask<CrashVerdict> CheckAsync(CrashState state, Promises promises, WalBug bug)
+    internal static async ValueTask<CrashVerdict> CheckAsync(CrashState state, KeyedOracle<string, string> oracle, WalBug bug)
     {
         await using AbuseDevice device = AbuseDevice.Create(state.Image);
         WalStore store = await WalStore.OpenAsync(new BlockClient(device), bug);
@@ -87,59 +93,7 @@ internal static class WalStoreTest
             found[key] = Encoding.UTF8.GetString((await store.GetAsync(key))!).Replace('\0', '.');
         }
 
-        return promises.Judge(state.Point, found);
-    }
-}
-
-/// <summary>A put, and between which events of the recording it was promised: acknowledged, or unknown.</summary>
-internal sealed class Promise(string key, string value, long begun)
-{
-    internal string Key => key;
-
-    internal string Value => value;
-
-    internal long Begun => begun;
-
-    internal long Acknowledged { get; set; } = long.MaxValue;
-}
-
-/// <summary>The oracle, of three values: what was acknowledged is there; what is unknown is there or not; what never was put is not.</summary>
-internal sealed class Promises(BlockRecorder recorder)
-{
-    private readonly Lock _lock = new();
-    private readonly List<Promise> _promises = [];
-
-    internal Promise Begin(string key, string value)
-    {
-        var promise = new Promise(key, value, recorder.Mark($"begin {value}"));
-        lock (_lock)
-        {
-            _promises.Add(promise);
-        }
-
-        return promise;
-    }
-
-    internal void Acknowledge(Promise promise) => promise.Acknowledged = recorder.Mark($"acknowledged {promise.Value}");
-
-    /// <summary>Each key has one writer, so its promises are in order.</summary>
-    internal CrashVerdict Judge(long point, Dictionary<string, string> found)
-    {
-        foreach (IGrouping<string, Promise> key in _promises.Where(promise => promise.Begun <= point).GroupBy(static promise => promise.Key))
-        {
-            Promise[] promises = [.. key];
-            int last = Array.FindLastIndex(promises, promise => promise.Acknowledged <= point);
-            string? value = found.GetValueOrDefault(key.Key);
-            found.Remove(key.Key);
-            if (!(value is null && last < 0) && !promises[Math.Max(last, 0)..].Any(promise => promise.Value == value))
-            {
-                return CrashVerdict.SilentWrong(last < 0
-                    ? $"\"{key.Key}\" is \"{value}\", which nobody put"
-                    : $"\"{promises[last].Value}\" was acknowledged, and \"{key.Key}\" is {(value is null ? "not there" : $"\"{value}\"")}");
-            }
-        }
-
-        return found.Count == 0 ? CrashVerdict.Recovered : CrashVerdict.SilentWrong($"there is a key \"{found.Keys.First()}\", which nobody put");
+        return oracle.Judge(state.Point, found);
     }
 }
 

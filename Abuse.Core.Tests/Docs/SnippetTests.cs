@@ -195,8 +195,8 @@ internal sealed partial class SnippetTests
     /// <summary>Without numbers, and without what depends on which of two threads came first.</summary>
     private static string WithoutNumbers(string text) => Number().Replace(Place().Replace(text.TrimEnd('\n'), ""), "N");
 
-    /// <summary>Where in a program a call comes from, with its line or, in a program without symbols, without.</summary>
-    [GeneratedRegex(@" \(\w+\.\w+( \([^)]*\))?\)| \([\w-]+\.cs:\d+\)")]
+    /// <summary>Where in a program a call comes from, with its line or, in a program without symbols, without; and what else was in flight.</summary>
+    [GeneratedRegex(@" \(\w+\.\w+( \([^)]*\))?\)| \([\w-]+\.cs:\d+\)|; expected .*")]
     private static partial Regex Place();
 
     [GeneratedRegex(@"\d[\d,.]*")]
