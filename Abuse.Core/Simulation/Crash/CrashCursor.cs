@@ -123,10 +123,9 @@ internal sealed class CrashCursor
     internal void MoveTo(long point)
     {
         Reset();
-        bool settles = false;
-        for (; Point < point; Point++)
+        while (Point < point)
         {
-            CrashEvent happened = _history.Events[Point];
+            CrashEvent happened = _history.Events[Point++];
             Marks += happened.IsMark ? 1 : 0;
             if (happened.Bio is not { } bio)
             {
@@ -135,17 +134,16 @@ internal sealed class CrashCursor
 
             if (happened.IsCompletion)
             {
-                settles |= Complete(bio);
+                // At once, and not at the end of the way: the order of those that are open must not depend on it.
+                if (Complete(bio))
+                {
+                    Settle();
+                }
             }
             else
             {
                 Submit(bio);
             }
-        }
-
-        if (settles)
-        {
-            Settle();
         }
     }
 
