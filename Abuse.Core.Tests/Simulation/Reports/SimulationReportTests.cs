@@ -53,7 +53,7 @@ public sealed partial class SimulationReportTests
         Assert.That(page, Does.Contain("<h1>TinyLog without its barrier</h1>").And.Contain("<p>Seed 42.</p>"));
         string id = exploration!.Failure!.Id;
         Assert.That(page, Does.Contain($"<strong>SilentWrong</strong> in state <code>{id}</code>"));
-        Assert.That(page, Does.Contain($"CrashExplorer.ReplayAsync(trace, &quot;{id}&quot;, check)"));
+        Assert.That(page, Does.Contain($"<code>CrashExplorer.ReplayAsync(trace, &quot;{id}&quot;, check)"));
         Assert.That(page, Does.Contain(ReportText.Escape(exploration.Failure.MissingFlush!) + " Put one there."));
         Assert.That(page, Does.Contain("data-bio=\"0\"").And.Not.Contain("BlockRecorderOptions.CallSites"));
         Assert.That(Row(page, "SilentWrong"), Is.EqualTo((long[])[1]));
