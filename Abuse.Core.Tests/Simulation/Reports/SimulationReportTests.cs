@@ -61,6 +61,24 @@ public sealed partial class SimulationReportTests
     }
 
     [Test]
+    public async Task A_crash_of_a_recovery_has_a_part_of_its_own_and_only_the_first_is_in_the_picture()
+    {
+        BlockTrace trace = new TraceMaker(1).Make(40);
+        TracedBio write = ReportFigureTests.All(trace).First(static bio => bio.IsWrite);
+        var first = new CrashLoss { Lost = [write], MissingFlush = "No flush there." };
+        var second = new CrashLoss { Landed = [new TracedBio { Index = 999, Op = BioOp.Write, Offset = 512, Length = 512 }] };
+        var exploration = new CrashReport
+        {
+            States = 2, NestedStates = 7, Failure = new CrashFailure("x1:c30:e1:-0/c2:e0:+999", CrashVerdict.SilentWrong("cut short"), [first, second]),
+        };
+        string page = await WriteAsync(trace, exploration);
+        Assert.That(page, Does.Contain("power was lost after 30 events").And.Contain(", and 7 of crashes of recoveries"));
+        Assert.That(page, Does.Contain("The first power loss: <code>x1:c30:e1:-0</code>").And.Contain("The power loss in the recovery: <code>c2:e0:+999</code>"));
+        Assert.That(page, Does.Contain($"data-bio=\"{write.Index}\"").And.Not.Contain("data-bio=\"999\"").And.Contain("<data value=\"999\">"));
+        Assert.That(page, Does.Contain($"\"crash\":30,\"lost\":[{write.Index}],\"landed\":[]"));
+    }
+
+    [Test]
     public async Task What_others_wrote_never_ends_a_tag_or_a_place_of_the_template()
     {
         (BlockTrace trace, CrashReport? exploration, SimulationReportOptions? options) = await ReportSamples.MakeAsync(ReportSample.Hostile);
