@@ -7,6 +7,30 @@ namespace Abuse.Core.Tests;
 [CancelAfter(120_000)]
 internal sealed partial class ReportPageTests
 {
+    /// <summary>Tells apart the texts of the last painting of each picture, and where they are.</summary>
+    private const string Recorder = """
+        const texts = [];
+        const fill = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            const width = this.measureText(text).width;
+            const left = this.textAlign === 'right' ? x - width : x;
+            const place = this.canvas.parentElement;
+            texts.push({id: place.id, paint: place.dataset.drawn ?? 0, text, left, right: left + width, top: y - 5, bottom: y + 5, width: place.clientWidth, height: place.clientHeight});
+            fill.call(this, text, x, y);
+        };
+        globalThis.dotsOf = canvas => {
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
+            copy.drawImage(canvas, 0, 0);
+            return copy.getImageData(0, 0, canvas.width, canvas.height).data;
+        };
+        globalThis.lastTexts = id => texts.filter(one => one.id === id && +one.paint === document.getElementById(id).dataset.drawn - 1);
+        """;
+
+    private const string TooWide = """
+        document.documentElement.scrollWidth <= innerWidth ? []
+            : [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth && !one.closest('.table table')).map(one => one.outerHTML.slice(0, 100))
+        """;
+
     private static readonly string[] Pictures = ["timeline", "depth", "risk", "percentiles", "cdf"];
 
     private Browser _browser = null!;
