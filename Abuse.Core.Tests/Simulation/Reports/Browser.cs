@@ -153,7 +153,10 @@ internal sealed class Browser : IAsyncDisposable
 
         byte[] message = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object?>
         {
-            ["id"] = id, ["method"] = method, ["params"] = parameters, ["sessionId"] = _session,
+            ["id"] = id,
+            ["method"] = method,
+            ["params"] = parameters,
+            ["sessionId"] = _session,
         }.Where(static pair => pair.Value is not null).ToDictionary());
         await _socket.SendAsync(message, WebSocketMessageType.Text, true, CancellationToken.None).InTime();
         return await answer.Task.InTime();

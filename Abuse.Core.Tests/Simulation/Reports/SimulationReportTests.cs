@@ -53,11 +53,29 @@ public sealed partial class SimulationReportTests
         Assert.That(page, Does.Contain("<h1>TinyLog without its barrier</h1>").And.Contain("<p>Seed 42.</p>"));
         string id = exploration!.Failure!.Id;
         Assert.That(page, Does.Contain($"<strong>SilentWrong</strong> in state <code>{id}</code>"));
-        Assert.That(page, Does.Contain($"CrashExplorer.ReplayAsync(trace, &quot;{id}&quot;, check)"));
+        Assert.That(page, Does.Contain($"<code>CrashExplorer.ReplayAsync(trace, &quot;{id}&quot;, check)"));
         Assert.That(page, Does.Contain(ReportText.Escape(exploration.Failure.MissingFlush!) + " Put one there."));
         Assert.That(page, Does.Contain("data-bio=\"0\"").And.Not.Contain("BlockRecorderOptions.CallSites"));
         Assert.That(Row(page, "SilentWrong"), Is.EqualTo((long[])[1]));
         Assert.That(Row(page, "Recovered"), Is.EqualTo((long[])[exploration.Outcomes[CrashOutcome.Recovered]]));
+    }
+
+    [Test]
+    public async Task A_crash_of_a_recovery_has_a_part_of_its_own_and_only_the_first_is_in_the_picture()
+    {
+        BlockTrace trace = new TraceMaker(1).Make(40);
+        TracedBio write = ReportFigureTests.All(trace).First(static bio => bio.IsWrite);
+        var first = new CrashLoss { Lost = [write], MissingFlush = "No flush there." };
+        var second = new CrashLoss { Landed = [new TracedBio { Index = 999, Op = BioOp.Write, Offset = 512, Length = 512 }] };
+        var exploration = new CrashReport
+        {
+            States = 2, NestedStates = 7, Failure = new CrashFailure("x1:c30:e1:-0/c2:e0:+999", CrashVerdict.SilentWrong("cut short"), [first, second]),
+        };
+        string page = await WriteAsync(trace, exploration);
+        Assert.That(page, Does.Contain("power was lost after 30 events").And.Contain(", and 7 of crashes of recoveries"));
+        Assert.That(page, Does.Contain("The first power loss: <code>x1:c30:e1:-0</code>").And.Contain("The power loss in the recovery: <code>c2:e0:+999</code>"));
+        Assert.That(page, Does.Contain($"data-bio=\"{write.Index}\"").And.Not.Contain("data-bio=\"999\"").And.Contain("<data value=\"999\">"));
+        Assert.That(page, Does.Contain($"\"crash\":30,\"lost\":[{write.Index}],\"landed\":[]"));
     }
 
     [Test]

@@ -156,8 +156,8 @@ internal static class ReportData
         if (figures.CrashPoint is { } point && figures.Exploration!.Failure is { } failure)
         {
             json.WriteNumber("crash", point);
-            WriteNumbers(json, "lost", failure.Lost.Select(static bio => (long)bio.Index));
-            WriteNumbers(json, "landed", failure.Landed.Select(static bio => (long)bio.Index));
+            WriteNumbers(json, "lost", failure.Crashes[0].Lost.Select(static bio => (long)bio.Index));
+            WriteNumbers(json, "landed", failure.Crashes[0].Landed.Select(static bio => (long)bio.Index));
         }
     }
 

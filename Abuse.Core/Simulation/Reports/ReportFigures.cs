@@ -40,7 +40,7 @@ internal sealed class ReportFigures
     /// <summary>For each fault the index of the bio that it hit; -1 where that is not known.</summary>
     internal int[] FaultBios { get; }
 
-    /// <summary>After how many events the power was lost in the failure; null without one.</summary>
+    /// <summary>After how many events of the trace the power was lost in the failure, for the first time; null without one.</summary>
     internal long? CrashPoint { get; }
 
     private static void CheckSame(BlockTrace trace, CrashReport? exploration)
@@ -51,7 +51,7 @@ internal sealed class ReportFigures
         }
 
         bool isSame = PointOf(failure.Id) <= trace.Events;
-        foreach (TracedBio bio in failure.Lost.Concat(failure.Landed))
+        foreach (TracedBio bio in failure.Crashes[0].Lost.Concat(failure.Crashes[0].Landed))
         {
             isSame = isSame && bio.Index < trace.Count && trace[bio.Index] is var ours
                 && (ours.Op, ours.Offset, ours.Length, ours.Submitted) == (bio.Op, bio.Offset, bio.Length, bio.Submitted);
@@ -64,6 +64,13 @@ internal sealed class ReportFigures
         }
     }
 
-    /// <summary>The number of events in an id such as c17:e3:-5.</summary>
-    private static long PointOf(string id) => long.Parse(id.AsSpan(1, id.IndexOf(':', StringComparison.Ordinal) - 1), CultureInfo.InvariantCulture);
+    /// <summary>
+    /// The number of events in an id such as c17:e3:-5: of the first crash, if there are others of its recovery, and without the flush that
+    /// does nothing, x12.
+    /// </summary>
+    private static long PointOf(string id)
+    {
+        string point = id.Split('/')[0].Split(':').First(static part => part.StartsWith('c'));
+        return long.Parse(point.AsSpan(1), CultureInfo.InvariantCulture);
+    }
 }

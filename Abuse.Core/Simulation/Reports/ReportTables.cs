@@ -98,20 +98,30 @@ internal sealed class ReportTables(ReportFigures figures)
         html.Append(CultureInfo.InvariantCulture,
             $"<p>State <code>{ReportText.Escape(failure.Id)}</code>: power was lost after {ReportText.Count(figures.CrashPoint!.Value, "event")}. The check says <strong class=\"bad\">{failure.Verdict.Outcome}</strong>:</p>\n");
         html.Append("<pre tabindex=\"0\">").Append(ReportText.Escape(failure.Verdict.Explanation ?? "")).Append("</pre>\n");
-        if (failure.MissingFlush is { } missing)
+        for (int i = 0; i < failure.Crashes.Count; i++)
         {
-            html.Append("<p>").Append(ReportText.Escape(missing)).Append("</p>\n");
+            if (failure.Crashes.Count > 1)
+            {
+                html.Append(CultureInfo.InvariantCulture,
+                    $"<h3>{(i == 0 ? "The first power loss" : "The power loss in the recovery")}: <code>{ReportText.Escape(failure.Id.Split('/')[i])}</code></h3>\n");
+            }
+
+            html.Append(Crash(failure.Crashes[i], isRecorded: i == 0));
         }
 
-        html.Append(Writes("Lost: answered, and not there after the power loss", failure.Lost));
-        html.Append(Writes("Landed: there after the power loss without having been answered", failure.Landed));
         return html.Append("</section>\n").ToString();
     }
 
-    private static string Writes(string caption, IReadOnlyList<TracedBio> bios) => bios.Count == 0 ? "" : ReportText.Table(
-        caption, 0, ["Bio", "What", "Submitted from"], bios.Take(MostRows).Select(static bio => (string[])
+    private static string Crash(CrashLoss crash, bool isRecorded) =>
+        (crash.MissingFlush is { } missing ? $"<p>{ReportText.Escape(missing)}</p>\n" : "")
+        + Writes("Lost: answered, and not there after the power loss", crash.Lost, isRecorded)
+        + Writes("Landed: there after the power loss without having been answered", crash.Landed, isRecorded);
+
+    /// <summary>Bios of a recovery are in no picture.</summary>
+    private static string Writes(string caption, IReadOnlyList<TracedBio> bios, bool isRecorded) => bios.Count == 0 ? "" : ReportText.Table(
+        caption, 0, ["Bio", "What", "Submitted from"], bios.Take(MostRows).Select(bio => (string[])
         [
-            Show(bio.Index), ReportText.Escape((bio with { CallSite = null }).ToString()), bio.CallSite is null ? "not recorded" : ReportText.Escape(bio.CallSite),
+            isRecorded ? Show(bio.Index) : ReportText.Number(bio.Index), ReportText.Escape((bio with { CallSite = null }).ToString()), bio.CallSite is null ? "not recorded" : ReportText.Escape(bio.CallSite),
         ])) + Rest(bios.Count, "writes");
 
     private string Latency(long value) => ReportText.Latency(value, figures.Events.IsByEvents);

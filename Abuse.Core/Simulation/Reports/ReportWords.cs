@@ -74,7 +74,7 @@ internal sealed class ReportWords(ReportFigures figures)
         }
 
         string outcomes = string.Join(", ", report.Outcomes.OrderBy(static pair => pair.Key).Select(static pair => $"{ReportText.Count(pair.Value)} {pair.Key}"));
-        string text = $"<p><strong>{ReportText.Count(report.States, "crash state")}</strong> {(report.States == 1 ? "was" : "were")} checked{(report.IsExhaustive ? ", all that there are" : "")}: {outcomes}.</p>\n";
+        string text = $"<p><strong>{ReportText.Count(report.States, "crash state")}</strong> {(report.States == 1 ? "was" : "were")} checked{(report.NestedStates == 0 ? "" : $", and {ReportText.Count(report.NestedStates)} of crashes of recoveries")}{(report.IsExhaustive ? ", all that there are" : "")}: {outcomes}.</p>\n";
         return report.Failure is not { } failure
             ? text
             : $"{text}<p class=\"bad\">A power loss breaks it: <strong>{failure.Verdict.Outcome}</strong> in state <code>{ReportText.Escape(failure.Id)}</code>. <a href=\"#failure\">The failure</a>.</p>\n";
@@ -92,7 +92,7 @@ internal sealed class ReportWords(ReportFigures figures)
             if (failure.MissingFlush is { } missing)
             {
                 yield return $"{ReportText.Escape(missing)} Put one there.";
-                if (failure.Lost.All(static bio => bio.CallSite is null))
+                if (failure.Crashes.All(static crash => crash.Lost.All(static bio => bio.CallSite is null)))
                 {
                     yield return "Record with <code>BlockRecorderOptions.CallSites</code> to have the lines of the program here.";
                 }
