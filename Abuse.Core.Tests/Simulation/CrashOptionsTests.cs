@@ -49,13 +49,7 @@ internal sealed class CrashOptionsTests
     [TestCase(FailedFlushEffect.Drops, true, ExpectedResult = true, Description = "written again")]
     public async Task<bool> A_program_that_flushes_again_after_a_failed_flush_is_right_only_if_nothing_was_dropped(FailedFlushEffect effect, bool writesAgain)
     {
-        int flushes = 0;
-        var disk = new MemoryTarget(Size);
-        BlockRecorder recorder = await BlockRecorder.StartAsync(new ScriptedTarget
-        {
-            Shape = () => disk.Geometry,
-            Now = bio => bio.Op == BioOp.Flush && ++flushes == 1 ? BioResult.IoError : BioResult.Ok,
-        });
+        BlockRecorder recorder = await BlockRecorder.StartAsync(new FirstFlushFails());
         var caller = new TargetCaller(recorder, TargetPath.MayNotBlock);
         caller.Write(0, TestBytes.Of(1, 512));
         Assert.That(caller.Flush(), Is.EqualTo(BioResult.IoError));
@@ -159,5 +153,16 @@ internal sealed class CrashOptionsTests
         }
 
         return recorder.Stop();
+    }
+
+    private sealed class FirstFlushFails : BlockTarget
+    {
+        private readonly MemoryTarget _disk = new(Size);
+        private int _flushes;
+
+        public override BlockGeometry Geometry => _disk.Geometry;
+
+        public override BioResult Execute(in BioHead bio, BioSpans data) =>
+            bio.Op == BioOp.Flush && ++_flushes == 1 ? BioResult.IoError : _disk.Execute(bio, data);
     }
 }

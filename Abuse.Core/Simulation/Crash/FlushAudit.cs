@@ -37,9 +37,8 @@ public static class FlushAudit
         {
             if (trace[i] is { Result: BioResult.Ok } bio && (bio.Op == BioOp.Flush || (bio.Fua && bio.IsWrite)))
             {
-                findings.Add(cancellationToken.IsCancellationRequested
-                    ? new FlushFinding { Flush = bio }
-                    : await AuditAsync(history, new CrashHistory(trace, rules with { Ignored = i }), bio, check, options, cancellationToken).ConfigureAwait(false));
+                DurabilityRules without = rules with { Ignored = i };
+                findings.Add(await AuditAsync(history, without, bio, check, options, cancellationToken).ConfigureAwait(false));
             }
         }
 
@@ -48,12 +47,18 @@ public static class FlushAudit
 
     private static async Task<FlushFinding> AuditAsync(
         CrashHistory with,
-        CrashHistory without,
+        DurabilityRules rules,
         TracedBio flush,
         Func<CrashState, ValueTask<CrashVerdict>> check,
         CrashExplorerOptions options,
         CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return new FlushFinding { Flush = flush };
+        }
+
+        var without = new CrashHistory(with.Trace, rules);
         var difference = new CrashDifference(with, without);
         if (difference.IsNone)
         {
@@ -61,8 +66,8 @@ public static class FlushAudit
         }
 
         var limits = new CrashPlanLimits(options.MaxStates, options.Seed, First: difference.First, Last: difference.Last, Filter: difference.IsNew);
-        CrashReport report = await new CrashExploration(without, check, Told(options, $"without flush {flush.Index}"), cancellationToken, limits)
-            .RunAsync().ConfigureAwait(false);
+        CrashExplorerOptions told = Told(options, $"without flush {flush.Index}");
+        CrashReport report = await new CrashExploration(without, check, told, cancellationToken, limits).RunAsync().ConfigureAwait(false);
         bool wasCancelled = cancellationToken.IsCancellationRequested;
         return new FlushFinding
         {

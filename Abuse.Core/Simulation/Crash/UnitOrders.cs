@@ -20,8 +20,8 @@ internal sealed class UnitOrders
     private readonly UnitWriter[] _writers;
     private readonly int[] _borders;
     private readonly HashSet<string> _known = [];
-    private readonly Queue<State> _left = [];
-    private readonly Dictionary<string, Seen> _seen = [];
+    private readonly Queue<OrderState> _left = [];
+    private readonly Dictionary<string, OrderSeen> _seen = [];
 
     internal UnitOrders(UnitWriter[] writers, int length)
     {
@@ -29,8 +29,8 @@ internal sealed class UnitOrders
         _borders = [.. writers.SelectMany(static writer => new[] { writer.Start, writer.End }).Append(0).Append(length).Distinct().Order()];
         int[] nobody = new int[_borders.Length - 1];
         Array.Fill(nobody, -1);
-        Add(new State(0, [], -1, 0, nobody));
-        while (_left.TryDequeue(out State? state))
+        Add(new OrderState(0, [], -1, 0, nobody));
+        while (_left.TryDequeue(out OrderState? state))
         {
             if (_known.Count > MostStates)
             {
@@ -66,7 +66,7 @@ internal sealed class UnitOrders
 
     internal int[] Borders => _borders;
 
-    private void Extend(State state)
+    private void Extend(OrderState state)
     {
         long blocked = CrashDurability.Never;
         for (int i = state.Low; i < _writers.Length && _writers[i].Submitted < blocked; i++)
@@ -82,7 +82,7 @@ internal sealed class UnitOrders
         }
     }
 
-    private State Apply(State state, int applied)
+    private OrderState Apply(OrderState state, int applied)
     {
         long latest = Math.Max(state.Latest, _writers[applied].Submitted);
         long from = Math.Max(state.From, latest + 1);
@@ -108,10 +108,10 @@ internal sealed class UnitOrders
             }
         }
 
-        return new State(low, [.. above], latest, from, seen);
+        return new OrderState(low, [.. above], latest, from, seen);
     }
 
-    private void Add(State state)
+    private void Add(OrderState state)
     {
         string name = string.Join(',', state.Seen);
         if (!_known.Add($"{state.Low};{string.Join(',', state.Above)};{name}"))
@@ -126,9 +126,9 @@ internal sealed class UnitOrders
             lostAt = Array.BinarySearch(state.Above, i) >= 0 ? lostAt : Math.Min(lostAt, _writers[i].DurableAt);
         }
 
-        if (!_seen.TryGetValue(name, out Seen? seen))
+        if (!_seen.TryGetValue(name, out OrderSeen? seen))
         {
-            _seen.Add(name, seen = new Seen(state.Seen, []));
+            _seen.Add(name, seen = new OrderSeen(state.Seen, []));
         }
 
         if (state.From <= lostAt)
@@ -162,7 +162,7 @@ internal sealed class UnitOrders
     /// <param name="Latest">The last submission among them; -1 for none.</param>
     /// <param name="From">The first point at which they may be there without the others.</param>
     /// <param name="Seen">For each part who is seen in it; -1 for the content at the start.</param>
-    private sealed record State(int Low, int[] Above, long Latest, long From, int[] Seen);
+    private sealed record OrderState(int Low, int[] Above, long Latest, long From, int[] Seen);
 
-    private sealed record Seen(int[] Writers, List<(long From, long LostAt)> Times);
+    private sealed record OrderSeen(int[] Writers, List<(long From, long LostAt)> Times);
 }
