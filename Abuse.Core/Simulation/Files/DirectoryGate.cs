@@ -126,6 +126,8 @@ internal sealed class DirectoryGate(DeviceLoop? loop)
 
         internal void Wait() => _begun!.Wait();
 
+        bool ILoopWork.IsTheirs => true;
+
         void ILoopWork.RunOnLoop() => _source!.SetResult();
     }
 }
