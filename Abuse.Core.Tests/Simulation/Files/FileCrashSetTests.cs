@@ -60,6 +60,43 @@ internal sealed class FileCrashSetTests(CrashRules rules)
         Assert.That(outcomes, Is.GreaterThan(300));
     }
 
+    [Test]
+    public async Task What_was_deleted_is_not_overwritten_before_no_power_loss_can_bring_it_back()
+    {
+        var disk = new SimulatedDisk(256 << 10);
+        await using SimulatedDirectory directory = await SimulatedDirectory.CreateAsync(disk, new SimulatedDirectoryOptions { Rules = rules });
+        int pages = (int)directory.FreeBytes / 4096;
+        byte[] old = TestBytes.Of(1, (pages - 2) * 4096);
+        using (SimulatedFile file = directory.OpenFile("old", FileMode.CreateNew))
+        {
+            file.Write(old);
+            file.Flush(flushToDisk: true);
+            directory.Sync();
+        }
+
+        directory.Delete("old");
+        using SimulatedFile next = directory.OpenFile("new", FileMode.CreateNew);
+        int kept = 0;
+        for (int page = 0; page < pages; page++)
+        {
+            next.Write(TestBytes.Of(2, 4096));
+            for (ulong seed = 0; seed < 5; seed++)
+            {
+                await using SimulatedDirectory left = await SimulatedDirectory.OpenAsync(disk.CrashClone(PowerLoss.Random(seed)));
+                if (left.Exists("old"))
+                {
+                    kept++;
+                    using SimulatedFile file = left.OpenFile("old", FileMode.Open);
+                    byte[] content = new byte[file.Length];
+                    file.ReadExactly(content);
+                    TestBytes.AssertSame(content, old, $"after page {page}:");
+                }
+            }
+        }
+
+        Assert.That(kept, Is.Positive);
+    }
+
     private static string Random(Random random)
     {
         var names = new List<string> { "a", "b" };
