@@ -7,6 +7,7 @@ namespace Abuse.Core.Tests;
 internal static class ChildProgram
 {
     internal const string StartAgain = "start-again";
+    internal const string Simulate = "simulate";
     internal const string BecomeIOFlusher = "become-io-flusher";
     internal const string SaveTrace = "save-trace";
 
@@ -20,6 +21,9 @@ internal static class ChildProgram
         {
             case StartAgain:
                 return StartAgainOnce(arguments);
+            case Simulate:
+                Console.WriteLine(DeterminismTests.RunAsync(ulong.Parse(arguments[1], CultureInfo.InvariantCulture)).GetAwaiter().GetResult());
+                return 0;
             case BecomeIOFlusher:
                 Console.WriteLine($"start of {Environment.ProcessId}");
                 UblkProcess.BecomeIOFlusher();

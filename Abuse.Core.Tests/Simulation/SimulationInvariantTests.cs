@@ -134,7 +134,7 @@ internal sealed class SimulationInvariantTests
             await before.WriteAsync(0, TestBytes.Of(1, 4096));
             AbuseDevice device = sim.CreateDevice(disk);
             Assert.That(
-                device.Control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 16, Flags = Abi.AbuseFlags.ReadOnly }),
+                device.Control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 16, Flags = Abi.AbuseFlags.ReadOnly | Abi.AbuseFlags.Reconnect }),
                 Is.EqualTo(Abi.Errno.None));
             var client = new BlockClient(device);
             Assert.That(await client.TryWriteAsync(0, new byte[4096]), Is.EqualTo(BioResult.ReadOnly));

@@ -148,6 +148,16 @@ internal sealed class FaultPlanTests
     [TestCase("add,op=FLUSH,status=IOERR,nr_sectors=8", "a flush has no range")]
     [TestCase("add,op=WRITE,effect=Explode", "Known are Status, Delay")]
     [TestCase("add,op=WRITE,status=IOERR,nth=0", "nth is above 0")]
+    [TestCase("add,op=READ,status=IOERR,answered=1", "answered is for Torn alone")]
+    [TestCase("add,op=WRITE,effect=Reset,answered=1", "answered is for Torn alone")]
+    [TestCase("add,op=READ,effect=Media,cluster=3", "a power of two from 512 bytes on, not 3")]
+    [TestCase("add,op=WRITE,effect=Torn,cluster=4096", "cluster is for Media alone")]
+    [TestCase("add,op=WRITE,effect=Delay", "time_us is for Delay")]
+    [TestCase("add,op=WRITE,effect=Delay,time_us=0", "time_us is above 0")]
+    [TestCase("add,op=WRITE,effect=Limp,time_us=5", "factor is for Limp, which needs it")]
+    [TestCase("add,op=WRITE,status=IOERR,time_us=5", "time_us is for Delay")]
+    [TestCase("add,op=WRITE,status=IOERR,from_us=5,until_us=3", "until_us is not after from_us")]
+    [TestCase("add,op=WRITE,status=IOERR,effect=Torn", "Torn decides how a bio ends")]
     public void What_is_no_rule_is_refused_with_the_line_and_what_is_known(string line, string why) =>
         Assert.That(() => FaultPlan.Parse("# a plan\n" + line), Throws.TypeOf<FormatException>().With.Message.StartsWith("Line 2: ").And.Message.Contains(why));
 

@@ -30,7 +30,7 @@ public enum FaultEffect
     /// <summary>A read returns what was there before the last write.</summary>
     Stale,
 
-    /// <summary>A flush fails, and what it should have made durable is forgotten by the next one that succeeds.</summary>
+    /// <summary>A flush fails, and what was not durable is gone at once.</summary>
     FlushDropped,
 
     /// <summary>A flush is answered, and made nothing durable; of an FUA write, the write is done and not durable.</summary>

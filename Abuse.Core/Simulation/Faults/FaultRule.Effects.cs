@@ -118,6 +118,11 @@ public sealed partial record FaultRule
             return $"{Effect} happens to {needs} alone, and the rule selects {Op?.ToString() ?? "every bio"}";
         }
 
+        if (Effect == FaultEffect.Media && Cluster != 0 && (Cluster < BlockGeometry.SectorSize || !long.IsPow2(Cluster)))
+        {
+            return $"a cluster of failing sectors is a power of two from {BlockGeometry.SectorSize} bytes on, not {Cluster}";
+        }
+
         if (FuaOnly && Op is not (null or BioOp.Write or BioOp.WriteZeroes or BioOp.Discard))
         {
             return $"a {Op} has no FUA";

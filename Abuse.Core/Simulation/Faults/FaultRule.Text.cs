@@ -56,7 +56,7 @@ public sealed partial record FaultRule
         }
 
         rule = rule with { Length = rule.Length == 0 ? long.MaxValue : rule.Length };
-        return rule.FindContradiction() is { } why ? throw new FormatException($"\"{text}\" contradicts itself: {why}.") : rule;
+        return (rule.FindMisfit(seen) ?? rule.FindContradiction()) is { } why ? throw new FormatException($"\"{text}\" contradicts itself: {why}.") : rule;
     }
 
     private FaultRule With(string key, string value) => key switch
@@ -76,11 +76,25 @@ public sealed partial record FaultRule
         "effect" => WithEffect(Parse<FaultEffect>(key, value)),
         "time_us" => this with { Duration = Microseconds(key, value) },
         "factor" => this with { Factor = (int)Math.Max(2, Number(key, value, 1_000_000)) },
-        "cluster" => FailMedia(Number(key, value, long.MaxValue)),
+        "cluster" => this with { Cluster = Number(key, value, long.MaxValue) },
         "answered" => this with { Result = Number(key, value, 1) == 1 ? BioResult.Ok : Result },
         _ => throw new FormatException(
             $"\"{key}\" is no option. Known are op, start, nr_sectors, status, chance, fua, nth, every, times, from_us, until_us, while, effect, time_us, factor, cluster and answered."),
     };
+
+    /// <summary>Options that say nothing of the rule's effect, or that are missing; null if there are none.</summary>
+    private string? FindMisfit(HashSet<string> said)
+    {
+        bool takesTime = Effect is FaultEffect.Delay or FaultEffect.Duplicate or FaultEffect.Zombie or FaultEffect.Limp;
+        return said.Contains("status") && said.Contains("effect") && Effect != FaultEffect.Status ? $"{Effect} decides how a bio ends, and a status is given"
+            : said.Contains("answered") && Effect != FaultEffect.Torn ? "answered is for Torn alone"
+            : said.Contains("cluster") && Effect != FaultEffect.Media ? "cluster is for Media alone"
+            : said.Contains("factor") != (Effect == FaultEffect.Limp) ? "factor is for Limp, which needs it"
+            : said.Contains("time_us") != takesTime ? "time_us is for Delay, Duplicate, Zombie and Limp, which need it"
+            : takesTime && Duration == TimeSpan.Zero ? "time_us is above 0"
+            : Until <= From ? "until_us is not after from_us"
+            : null;
+    }
 
     private FaultRule WithEffect(FaultEffect effect) => effect switch
     {

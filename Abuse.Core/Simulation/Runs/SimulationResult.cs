@@ -38,7 +38,7 @@ public sealed record SimulationResult
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"seed {Seed}, {VirtualTime.TotalSeconds:0.######} s of virtual time, {Faults.Sum(static disk => disk.Count)} faults{(IsReplayable ? "" : ", not replayable: bios came from other threads")}");
+            $"seed {Seed}, {VirtualTime.TotalSeconds:0.######} s of virtual time, {(Faults.Sum(static disk => disk.Count) is var count && count == 1 ? "1 fault" : $"{count} faults")}{(IsReplayable ? "" : ", not replayable: bios came from other threads")}");
         for (int disk = 0; disk < Faults.Count; disk++)
         {
             foreach (InjectedFault fault in Faults[disk])
