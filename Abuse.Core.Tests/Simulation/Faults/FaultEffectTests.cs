@@ -181,100 +181,49 @@ internal sealed class FaultEffectTests
     }
 
     [Test]
-    public async Task A_delay_a_slow_episode_and_a_reset_take_their_time()
+    public void Every_wrong_byte_has_the_fault_that_made_it_so_until_it_is_written_as_asked()
     {
-        await BlockSimulation.RunAsync(1, async sim =>
+        // At random: whatever is not what was written last is blamed on a fault, and what is blamed is what a fault touched last.
+        int wrong = 0;
+        for (ulong seed = 0; seed < 40; seed++)
         {
-            FaultPlan faults = FaultPlan.None
-                .Add(FaultRule.On(BioOp.Write).Nth(2).Delay(TimeSpan.FromSeconds(5)))
-                .Add(FaultRule.On(BioOp.Write).Nth(3).Limp(TimeSpan.FromHours(1), 1_000))
-                .Add(FaultRule.On(BioOp.Flush).Reset());
-            DiskProfile profile = DiskProfile.ConsumerSsd with { Latency = new DiskLatency { Write = LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(1)), Parallelism = 4 } };
-            SimulatedDisk disk = sim.CreateDisk(Size, profile, faults);
-            var client = new BlockClient(sim.CreateDevice(disk));
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 5_001, BioResult.Ok);
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 1_000, BioResult.Ok);
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 1_000, BioResult.Ok);
-            await Task.Delay(TimeSpan.FromHours(1), sim.Time);
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
-
-            ValueTask<BioResult> underWay = client.TryWriteAsync(0, New);
-            await AssertTakes(() => client.TryFlushAsync(), 0, BioResult.Canceled);
-            Assert.That(await underWay, Is.EqualTo(BioResult.Canceled));
-            await AssertTakes(() => client.TryWriteAsync(0, Old), 1, BioResult.Ok);
-
-            async Task AssertTakes(Func<ValueTask<BioResult>> call, double milliseconds, BioResult result)
+            FaultPlan plan = FaultPlan.None
+                .Add(FaultRule.On(BioOp.Write).OneIn(6).Lose()).Add(FaultRule.On(BioOp.Write).OneIn(6).Misdirect())
+                .Add(FaultRule.On(BioOp.Write).OneIn(6).Tear(isAnswered: true)).Add(FaultRule.On(BioOp.Write).OneIn(6).RotBit())
+                .Add(FaultRule.On(BioOp.Flush).OneIn(4).DropCache());
+            (SimulatedDisk disk, TargetCaller caller) = Disk(plan, seed);
+            byte[] asked = new byte[Size];
+            var random = new Random((int)seed);
+            for (int i = 0; i < 100; i++)
             {
-                TimeSpan start = sim.Elapsed;
-                Assert.That(await call(), Is.EqualTo(result));
-                Assert.That((sim.Elapsed - start).TotalMilliseconds, Is.EqualTo(milliseconds));
+                int offset = random.Next((Size / 512) - 4) * 512;
+                byte[] bytes = TestBytes.Of(i + 1, random.Next(1, 5) * 512);
+                Assert.That(caller.Write(offset, bytes), Is.EqualTo(BioResult.Ok));
+                bytes.CopyTo(asked.AsSpan(offset));
+                if (random.Next(10) == 0)
+                {
+                    caller.Flush();
+                }
             }
-        });
-    }
 
-    [Test]
-    public async Task A_hung_bio_ends_with_its_submitters_patience_and_its_buffer_is_free()
-    {
-        await BlockSimulation.RunAsync(1, async sim =>
-        {
-            SimulatedDisk disk = sim.CreateDisk(Size, faults: FaultPlan.None.Add(FaultRule.On(BioOp.Write).Nth(1).Hang()));
-            var client = new BlockClient(sim.CreateDevice(disk, maxQueue: 1));
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30), sim.Time);
-            Assert.That(await client.TryWriteAsync(0, Old, cancellationToken: patience.Token), Is.EqualTo(BioResult.Canceled));
-            Assert.That(sim.Elapsed, Is.EqualTo(TimeSpan.FromSeconds(30)));
-            byte[] read = new byte[4096];
-            await client.ReadAsync(0, read);
-            TestBytes.AssertSame(read, new byte[4096]);
-            Assert.That(disk.Faults.Single().Effect, Is.EqualTo(FaultEffect.Hang));
-        });
-    }
+            byte[] there = caller.Read(0, Size);
+            for (int sector = 0; sector < Size / 512; sector++)
+            {
+                bool isRight = there.AsSpan(sector * 512, 512).SequenceEqual(asked.AsSpan(sector * 512, 512));
+                IReadOnlyList<InjectedFault> blamed = disk.FindFaults((sector * 512) + 100, 1);
+                Assert.That(isRight || blamed.Count == 1, $"seed {seed}: sector {sector} is wrong, and nothing is blamed");
+                wrong += isRight ? 0 : 1;
+            }
+        }
 
-    [Test]
-    public async Task A_write_that_is_done_twice_or_after_it_failed_overwrites_what_came_between([Values] bool failed)
-    {
-        await BlockSimulation.RunAsync(1, async sim =>
-        {
-            FaultRule rule = FaultRule.On(BioOp.Write).Nth(1);
-            SimulatedDisk disk = sim.CreateDisk(Size, faults: FaultPlan.None.Add(failed ? rule.Revive(TimeSpan.FromSeconds(1)) : rule.Duplicate(TimeSpan.FromSeconds(1))));
-            var client = new BlockClient(sim.CreateDevice(disk));
-            byte[] read = new byte[4096];
-            byte[] given = [.. Old];
-            Assert.That(await client.TryWriteAsync(0, given), Is.EqualTo(failed ? BioResult.Timeout : BioResult.Ok));
-            given.AsSpan().Clear();
-            await client.ReadAsync(0, read);
-            TestBytes.AssertSame(read, failed ? new byte[4096] : Old);
-            await client.WriteAsync(0, New);
-            await client.FlushAsync();
-            await client.ReadAsync(0, read);
-            TestBytes.AssertSame(read, New);
-            await Task.Delay(TimeSpan.FromSeconds(2), sim.Time);
-            await client.ReadAsync(0, read);
-            TestBytes.AssertSame(read, Old, "the bytes as they were given, not what their buffer holds now");
-        });
-    }
-
-    [Test]
-    public async Task A_rule_may_wait_for_a_state_of_the_disk()
-    {
-        await BlockSimulation.RunAsync(1, async sim =>
-        {
-            FaultPlan faults = FaultPlan.None
-                .Add(FaultRule.On(BioOp.Read).While(FaultCondition.Dirty).Fail(BioResult.NoSpace))
-                .Add(FaultRule.On(BioOp.Read).While(FaultCondition.AfterPowerLoss).Fail(BioResult.Timeout))
-                .Add(FaultRule.On(BioOp.Flush).Between(TimeSpan.FromHours(1), TimeSpan.FromHours(2)).Fail());
-            SimulatedDisk disk = sim.CreateDisk(Size, faults: faults);
-            var client = new BlockClient(sim.CreateDevice(disk));
-            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.Ok));
-            await client.WriteAsync(0, Old);
-            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.NoSpace));
-            Assert.That(await client.TryFlushAsync(), Is.EqualTo(BioResult.Ok));
-            await Task.Delay(TimeSpan.FromHours(1.5), sim.Time);
-            Assert.That(await client.TryFlushAsync(), Is.EqualTo(BioResult.IoError));
-            disk.LosePower(PowerLoss.KeepNothing);
-            disk.RestorePower();
-            Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.Timeout));
-        });
+        Assert.That(wrong, Is.GreaterThan(500));
+        (SimulatedDisk one, TargetCaller writer) = Disk(FaultRule.On(BioOp.Write).Nth(1).Lose());
+        writer.Write(0, Old);
+        Assert.That(one.FindFaults(0, 512).Single().Id, Is.EqualTo(1));
+        Assert.That(one.FindFaults(4096, 512), Is.Empty);
+        writer.Write(0, New);
+        Assert.That(one.FindFaults(0, Size), Is.Empty);
+        Assert.Throws<ArgumentOutOfRangeException>(() => one.FindFaults(Size, 1));
     }
 
     private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultRule rule, FaultRule second) => Disk(FaultPlan.None.Add(rule).Add(second), 7);

@@ -69,7 +69,9 @@ public sealed partial class SimulationReportTests
         var second = new CrashLoss { Landed = [new TracedBio { Index = 999, Op = BioOp.Write, Offset = 512, Length = 512 }] };
         var exploration = new CrashReport
         {
-            States = 2, NestedStates = 7, Failure = new CrashFailure("x1:c30:e1:-0/c2:e0:+999", CrashVerdict.SilentWrong("cut short"), [first, second]),
+            States = 2,
+            NestedStates = 7,
+            Failure = new CrashFailure("x1:c30:e1:-0/c2:e0:+999", CrashVerdict.SilentWrong("cut short"), [first, second]),
         };
         string page = await WriteAsync(trace, exploration);
         Assert.That(page, Does.Contain("power was lost after 30 events").And.Contain(", and 7 of crashes of recoveries"));

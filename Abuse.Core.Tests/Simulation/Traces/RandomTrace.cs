@@ -131,7 +131,15 @@ internal static class RandomTrace
 
     private static InjectedFault Fault(Random random, int id) => new()
     {
-        Id = id, Rule = random.Next(3), Ordinal = random.Next(100), Effect = (FaultEffect)random.Next(16), At = TimeSpan.FromTicks(random.Next(10000)),
-        Op = BioOp.Write, Offset = 512 * random.Next(10), Length = 512, DamagedOffset = random.Next(2) - 1, DamagedLength = random.Next(512),
+        Id = id,
+        Rule = random.Next(3),
+        Ordinal = random.Next(100),
+        Effect = (FaultEffect)random.Next(16),
+        At = TimeSpan.FromTicks(random.Next(10000)),
+        Op = BioOp.Write,
+        Offset = 512 * random.Next(10),
+        Length = 512,
+        DamagedOffset = random.Next(2) - 1,
+        DamagedLength = random.Next(512),
     };
 }

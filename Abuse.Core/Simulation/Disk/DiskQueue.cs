@@ -149,11 +149,15 @@ internal sealed partial class DiskQueue : IDisposable
     }
 
     /// <summary>Has a write done later, whatever becomes of it meanwhile.</summary>
-    internal void Repeat(in BioHead bio, BioSpans data, TimeSpan later)
+    /// <param name="bio">The write.</param>
+    /// <param name="data">Its bytes.</param>
+    /// <param name="later">When, from now on.</param>
+    /// <param name="fault">The ledger's number of what has it done.</param>
+    internal void Repeat(in BioHead bio, BioSpans data, TimeSpan later, int fault)
     {
         byte[] bytes = new byte[bio.Op == BioOp.Write ? data.Length : 0];
         data.CopyTo(bytes);
-        _moments.Enqueue(new Moment(null, IsEnd: false, new LateWrite(bio, bytes, _submitted++)), (Now + later.Ticks, _order++));
+        _moments.Enqueue(new Moment(null, IsEnd: false, new LateWrite(bio, bytes, _submitted++, fault)), (Now + later.Ticks, _order++));
     }
 
     private ref long FirstFree(long now)
@@ -197,7 +201,7 @@ internal sealed partial class DiskQueue : IDisposable
                 _moments.Dequeue();
                 if (moment.Late is { } late)
                 {
-                    _disk.DoLate(late.Bio, late.Data);
+                    _disk.DoLate(late);
                 }
                 else if (Reach(moment, due.At) is { } answered)
                 {
@@ -262,4 +266,5 @@ internal sealed partial class DiskQueue : IDisposable
 /// <param name="Bio">What it asked.</param>
 /// <param name="Data">Its bytes.</param>
 /// <param name="Number">Its place in the order of submissions.</param>
-internal sealed record LateWrite(BioHead Bio, byte[] Data, long Number);
+/// <param name="Fault">The ledger's number of the fault.</param>
+internal sealed record LateWrite(BioHead Bio, byte[] Data, long Number, int Fault);

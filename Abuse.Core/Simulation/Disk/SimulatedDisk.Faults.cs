@@ -44,6 +44,7 @@ public sealed partial class SimulatedDisk
         if (changes && lands && result == BioResult.Ok)
         {
             Heal(bio);
+            _faults.Forgive(bio.Offset, bio.Length);
         }
 
         if (decision.Rot is { } later && changes)
@@ -68,7 +69,7 @@ public sealed partial class SimulatedDisk
             case FaultEffect.Torn:
                 return Tear(firing, bio, data, at);
             case FaultEffect.Stale:
-                _faults!.Note(firing, bio, at, bio.Offset, bio.Length);
+                _faults!.Note(firing, bio, at);
                 Read(_before!, bio.Offset, data);
                 return BioResult.Ok;
             case FaultEffect.FlushDropped:
@@ -78,12 +79,10 @@ public sealed partial class SimulatedDisk
                 _faults!.Note(firing, bio, at);
                 return bio.Op == BioOp.Flush ? BioResult.Ok : Do(bio with { Fua = false }, data, last, unanswered);
             case FaultEffect.Duplicate:
-                _faults!.Note(firing, bio, at, bio.Offset, bio.Length);
-                _queue!.Repeat(bio, data, firing.Rule.Duration);
+                _queue!.Repeat(bio, data, firing.Rule.Duration, _faults!.Note(firing, bio, at));
                 return Do(bio, data, last, unanswered);
             case FaultEffect.Zombie:
-                _faults!.Note(firing, bio, at, bio.Offset, bio.Length);
-                _queue!.Repeat(bio, data, firing.Rule.Duration);
+                _queue!.Repeat(bio, data, firing.Rule.Duration, _faults!.Note(firing, bio, at));
                 return firing.Rule.Result;
             case FaultEffect.DeviceFailure:
                 _faults!.Note(firing, bio, at);
@@ -97,10 +96,11 @@ public sealed partial class SimulatedDisk
     }
 
     /// <summary>A write that comes once more, or late: it is nobody's, and no fault happens to it.</summary>
-    internal void DoLate(in BioHead bio, Span<byte> data)
+    internal void DoLate(LateWrite late)
     {
-        Remember(bio.Offset, bio.Length);
-        Do(bio with { Fua = false }, new BioSpans(data), 0, []);
+        Remember(late.Bio.Offset, late.Bio.Length);
+        Do(late.Bio with { Fua = false }, new BioSpans(late.Data.AsSpan()), 0, []);
+        _faults!.Blame(late.Fault, late.Bio.Offset, late.Bio.Length);
     }
 
     private BioResult FailMedia(FaultFiring firing, in BioHead bio, BioSpans data, TimeSpan at)
@@ -127,7 +127,8 @@ public sealed partial class SimulatedDisk
         target += places > 1 && target >= bio.Offset ? block : 0;
         Remember(target, bio.Length);
         Do(bio with { Offset = target }, data, 0, []);
-        _faults!.Note(firing, bio, at, target, bio.Length);
+        int fault = _faults!.Note(firing, bio, at, target, bio.Length);
+        _faults.Blame(fault, bio.Offset, bio.Length);
         return BioResult.Ok;
     }
 

@@ -93,6 +93,24 @@ public sealed partial class SimulatedDisk : BlockTarget
         }
     }
 
+    /// <summary>The faults by which bytes are wrong now, or can't be read: those that nobody has overwritten since, by sector.</summary>
+    /// <param name="offset">The first of the bytes.</param>
+    /// <param name="length">How many.</param>
+    /// <returns>Entries of <see cref="Faults"/>, in order; none where nothing is wrong.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not within the disk.</exception>
+    public IReadOnlyList<InjectedFault> FindFaults(long offset, long length)
+    {
+        if (!BlockRange.IsWithin(offset, length, Geometry.Size))
+        {
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{length} bytes from there on are not within the disk's {Geometry.Size}.");
+        }
+
+        lock (_lock)
+        {
+            return [.. _faults?.FindBlamed(offset, length) ?? []];
+        }
+    }
+
     /// <summary>Which faults fired, for <see cref="FaultPlan.Replay"/>.</summary>
     public FaultTape Tape
     {

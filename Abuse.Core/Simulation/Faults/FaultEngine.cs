@@ -18,6 +18,9 @@ internal sealed class FaultEngine
     private readonly List<InjectedFault> _ledger = [];
     private readonly ulong _seed;
 
+    /// <summary>For each sector that is wrong, the last fault that made it so.</summary>
+    private readonly Dictionary<long, int> _wrong = [];
+
     internal FaultEngine(FaultPlan plan, ulong seed)
     {
         _rules = [.. plan.Rules];
@@ -90,7 +93,9 @@ internal sealed class FaultEngine
     internal ulong Draw(FaultFiring firing, ulong detail) => SeededHash.Of(_keys[firing.Index], (ulong)firing.Ordinal, detail + 1);
 
     /// <summary>Writes an entry of the ledger.</summary>
-    internal void Note(FaultFiring firing, in BioHead bio, TimeSpan at, long damagedOffset = -1, long damagedLength = 0) =>
+    /// <returns>The entry's number.</returns>
+    internal int Note(FaultFiring firing, in BioHead bio, TimeSpan at, long damagedOffset = -1, long damagedLength = 0)
+    {
         _ledger.Add(new InjectedFault
         {
             Id = _ledger.Count + 1,
@@ -104,6 +109,36 @@ internal sealed class FaultEngine
             DamagedOffset = damagedOffset,
             DamagedLength = damagedLength,
         });
+        if (damagedOffset >= 0)
+        {
+            Blame(_ledger.Count, damagedOffset, damagedLength);
+        }
+
+        return _ledger.Count;
+    }
+
+    /// <summary>Notes that sectors are wrong by a fault.</summary>
+    internal void Blame(int fault, long offset, long length)
+    {
+        for (long sector = offset / BlockGeometry.SectorSize; sector <= (offset + length - 1) / BlockGeometry.SectorSize; sector++)
+        {
+            _wrong[sector] = fault;
+        }
+    }
+
+    /// <summary>Sectors were written as asked: whatever was wrong with them is over.</summary>
+    internal void Forgive(long offset, long length)
+    {
+        for (long sector = offset / BlockGeometry.SectorSize; _wrong.Count != 0 && sector < (offset + length) / BlockGeometry.SectorSize; sector++)
+        {
+            _wrong.Remove(sector);
+        }
+    }
+
+    /// <summary>The faults by which a part of a range is wrong.</summary>
+    internal IEnumerable<InjectedFault> FindBlamed(long offset, long length) =>
+        _wrong.Where(wrong => wrong.Key * BlockGeometry.SectorSize < offset + length && (wrong.Key + 1) * BlockGeometry.SectorSize > offset)
+            .Select(static wrong => wrong.Value).Distinct().Order().Select(id => _ledger[id - 1]);
 
     /// <summary>Rules that did nothing, for the end of a run.</summary>
     internal IEnumerable<string> Warnings(long size)

@@ -156,7 +156,10 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
         {
             _geometry = new BlockGeometry(size, blockSize)
             {
-                Features = features, IsReadOnly = (flags & 1) != 0, IsRotational = (flags & 2) != 0, AtomicUnit = unit,
+                Features = features,
+                IsReadOnly = (flags & 1) != 0,
+                IsRotational = (flags & 2) != 0,
+                AtomicUnit = unit,
             };
         }
         catch (ArgumentException wrong)
