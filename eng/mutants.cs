@@ -23,7 +23,7 @@ Mutant[] mutants =
     new("the seed of a crash is used again", "Abuse.Core/Simulation/Disk/PowerLoss.cs",
         "(uint)versions + 1, _seed, (ulong)unit)", "(uint)versions + 1, _seed & 1, (ulong)unit)", "PowerLossTests|LiveDiskTests"),
     new("what was not done is never left by a crash", "Abuse.Core/Simulation/Disk/SimulatedDisk.Power.cs",
-        "UndoneWrites? undone = _queue?.FindUndone(Geometry.AtomicUnit);", "UndoneWrites? undone = _hasFailed ? _queue?.FindUndone(Geometry.AtomicUnit) : null;", "LiveDiskTests"),
+        "UndoneWrites? undone = _queue?.FindUndone(Geometry.AtomicUnit, _content);", "UndoneWrites? undone = _hasFailed ? _queue?.FindUndone(Geometry.AtomicUnit, _content) : null;", "LiveDiskTests"),
     new("a rule shifts those behind it", "Abuse.Core/Simulation/Faults/FaultEngine.cs",
         "SeededHash.OfText(text)), twin)", "SeededHash.OfText(text)), twin + (ulong)i)", "FaultPlanTests"),
     new("a failed write is answered before it may land", "Abuse.Core/Simulation/Disk/SimulatedDisk.Faults.cs",

@@ -173,6 +173,41 @@ internal sealed class LiveDiskTests
     }
 
     [Test]
+    public async Task A_flush_does_not_cover_a_write_that_was_done_and_not_answered()
+    {
+        // A write takes ten milliseconds and is done somewhere in them; a flush comes in the middle and is answered before it.
+        DiskProfile profile = DiskProfile.ConsumerSsd with
+        {
+            Latency = new DiskLatency
+            {
+                Write = LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(10)),
+                Flush = LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(1)),
+                Parallelism = 4,
+            },
+        };
+        int done = 0;
+        for (ulong seed = 0; seed < 40; seed++)
+        {
+            await BlockSimulation.RunAsync(seed, async sim =>
+            {
+                SimulatedDisk disk = sim.CreateDisk(4096, profile);
+                var client = new BlockClient(sim.CreateDevice(disk));
+                Task write = client.WriteAsync(0, Content(1, 512)).AsTask();
+                await Task.Delay(TimeSpan.FromMilliseconds(5), sim.Time);
+                byte[] read = new byte[512];
+                await client.ReadAsync(0, read);
+                done += read[0];
+                await client.FlushAsync();
+                Assert.That(write.IsCompleted, Is.False);
+                await write;
+                Assert.That(Image(disk.CrashClone(PowerLoss.KeepNothing), 512)[0], Is.Zero, "nobody had been told that it was done");
+            });
+        }
+
+        Assert.That(done, Is.InRange(5, 35), "some were done when the flush was given");
+    }
+
+    [Test]
     public async Task Losing_power_fails_what_is_under_way_and_leaves_any_part_of_it()
     {
         var left = new HashSet<string>();

@@ -5,6 +5,9 @@ internal sealed class BlockingSubmission : Submission, IDisposable
 {
     private readonly ManualResetEventSlim _done = new();
 
+    /// <summary>Whom to wake, if the waiting thread is a loop's.</summary>
+    private DeviceLoop? _loop;
+
     internal override bool CompletesInPlace => true;
 
     /// <summary>Queues a bio and waits for its outcome. It ends when the bio is answered, cancelled by a reset, or the device is disposed.</summary>
@@ -12,6 +15,7 @@ internal sealed class BlockingSubmission : Submission, IDisposable
     {
         BlockingSubmission submission = Recycler<BlockingSubmission>.Rent();
         submission.Fill(bio, waitsForCredit: true);
+        submission._loop = queue.Loop;
         BioResult result = queue.Enqueue(submission);
         if (result == BioResult.Pending)
         {
@@ -24,7 +28,9 @@ internal sealed class BlockingSubmission : Submission, IDisposable
         return result;
     }
 
-    /// <summary>Waits. A thread that is interrupted meanwhile has its memory back before it learns of it (B2), and the outcome is lost.</summary>
+    /// <summary>
+    /// Waits. A thread that is interrupted meanwhile, or whose loop fails, has its memory back before it learns of it (B2), and the outcome is lost.
+    /// </summary>
     private void WaitFor(BioQueue queue)
     {
         try
@@ -38,7 +44,7 @@ internal sealed class BlockingSubmission : Submission, IDisposable
             _done.Wait();
             _done.Reset();
         }
-        catch (ThreadInterruptedException)
+        catch
         {
             queue.Cancel(this);
             while (!TryWait())
@@ -63,7 +69,13 @@ internal sealed class BlockingSubmission : Submission, IDisposable
         }
     }
 
-    internal override void OnCompleted(BioResult result) => _done.Set();
+    internal override void OnCompleted(BioResult result)
+    {
+        // Once it is set, the submission may be another bio's.
+        DeviceLoop? loop = _loop;
+        _done.Set();
+        loop?.Wake();
+    }
 
     public void Dispose() => _done.Dispose();
 }

@@ -19,6 +19,9 @@ internal abstract class DeviceLoop : TimeProvider
     /// <summary>Whether a bio from another thread may be handed over; if not, the loop's run has failed by it.</summary>
     internal abstract bool TryAdmitForeign(in BioHead bio);
 
+    /// <summary>Has the loop look again whether what it waits for is done. Thread-safe.</summary>
+    internal abstract void Wake();
+
     /// <summary>A timer of a device's or a disk's own, whose callback runs no code of others.</summary>
     internal abstract ITimer CreateOwnTimer(TimerCallback callback, object? state);
 

@@ -16,6 +16,9 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
     private ManualResetValueTaskSourceCore<bool> _core;
     private CancellationTokenRegistration _cancellation;
 
+    /// <summary>What the awaiter is told instead, where the wait was cancelled.</summary>
+    private OperationCanceledException? _canceled;
+
     public ReadyWaiter() => Place = new LinkedListNode<ReadyWaiter>(this);
 
     /// <summary>The waiter's place in its list; guarded by the queue's lock.</summary>
@@ -45,7 +48,7 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
         }
 
         _core.RunContinuationsAsynchronously = true;
-        _core.SetResult(IsReady);
+        Finish();
     }
 
     bool ILoopWork.IsTheirs => true;
@@ -53,15 +56,27 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
     void ILoopWork.RunOnLoop()
     {
         _core.RunContinuationsAsynchronously = false;
-        _core.SetResult(IsReady);
+        Finish();
+    }
+
+    private void Finish()
+    {
+        if (_canceled is { } canceled)
+        {
+            _core.SetException(canceled);
+        }
+        else
+        {
+            _core.SetResult(IsReady);
+        }
     }
 
     private void Cancel(CancellationToken cancellationToken)
     {
         if (_list.TryTake(this))
         {
-            _core.RunContinuationsAsynchronously = true;
-            _core.SetException(new OperationCanceledException(cancellationToken));
+            _canceled = new OperationCanceledException(cancellationToken);
+            Release();
         }
     }
 
@@ -85,6 +100,7 @@ internal sealed class ReadyWaiter : IValueTaskSource<bool>, ILoopWork
                 _cancellation = default;
                 _core.Reset();
                 _list = null!;
+                _canceled = null;
                 Recycler<ReadyWaiter>.Return(this);
             }
         }

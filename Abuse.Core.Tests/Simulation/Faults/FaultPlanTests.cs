@@ -154,6 +154,7 @@ internal sealed class FaultPlanTests
     [TestCase("add,op=WRITE,effect=Torn,cluster=4096", "cluster is for Media alone")]
     [TestCase("add,op=WRITE,effect=Delay", "time_us is for Delay")]
     [TestCase("add,op=WRITE,effect=Delay,time_us=0", "time_us is above 0")]
+    [TestCase("add,op=WRITE,effect=Delay,time_us=9000000000000", "at most 30 days")]
     [TestCase("add,op=WRITE,effect=Limp,time_us=5", "factor is for Limp, which needs it")]
     [TestCase("add,op=WRITE,status=IOERR,time_us=5", "time_us is for Delay")]
     [TestCase("add,op=WRITE,status=IOERR,from_us=5,until_us=3", "until_us is not after from_us")]

@@ -123,11 +123,11 @@ internal sealed class SimulationFailureTests
                 throw new InvalidDataException("wrong");
             },
             new SimulationOptions { TraceDirectory = directory, ShrinkRuns = 0 },
-            "Kept/there")))!;
+            "Kept there")))!;
         try
         {
             string path = failure.Result!.TracePaths.Single();
-            Assert.That(path, Is.EqualTo(Path.Combine(directory, "Kept_there-3-0.abt")));
+            Assert.That(path, Is.EqualTo(Path.Combine(directory, "Kept there-3-0.abt")));
             Assert.That(failure.Message, Does.Contain(path));
             await using FileStream file = File.OpenRead(path);
             BlockTrace trace = await BlockTrace.LoadAsync(file);

@@ -5,39 +5,57 @@ internal sealed partial class DiskQueue
 {
     private readonly Queue<DiskOperation> _aborted = new();
 
-    /// <summary>Ends everything that is under way: the power went, or the disk. What was not done is not done any more.</summary>
-    /// <param name="result">How it ends.</param>
-    /// <param name="dropsLate">Whether late writes don't come any more either.</param>
-    internal void Abort(BioResult result, bool dropsLate)
+    /// <summary>
+    /// Ends everything that is under way, and the writes that would come late: the power went, or the disk. What was not done is not done any more.
+    /// Under the lock under which that happened, so that nothing is done after it; <see cref="GiveAnswers"/> follows outside.
+    /// </summary>
+    internal void EndAll(BioResult result)
     {
+        AbortOthers(null, result);
+        Array.Clear(_free);
+        _episodes.Clear();
+        DropLate();
+    }
+
+    /// <summary>Gives the answers that are due. Outside the lock (B8).</summary>
+    internal void GiveAnswers() => OnTimer();
+
+    /// <summary>Has a hung bio end with its submitter's patience: the device was reset, or the bio cancelled.</summary>
+    private void EndWithPatience(DiskOperation operation, long number)
+    {
+        // By its number: the operation may be another bio's by the time the token is cancelled.
+        CancellationTokenRegistration registration = operation.OvertakenToken.UnsafeRegister(
+            static state =>
+            {
+                (DiskOperation hung, long number) = ((DiskOperation, long))state!;
+                hung.Queue.GiveUp(hung, number);
+            },
+            (operation, number));
         lock (_lock)
         {
-            AbortOthers(null, result);
-            Array.Clear(_free);
-            _limpUntil = 0;
-            if (dropsLate)
+            if (operation.Number == number && !operation.IsOver)
             {
-                DropLate();
+                operation.Overtaken = registration;
+                return;
             }
         }
 
-        OnTimer();
+        registration.Dispose();
     }
 
-    /// <summary>Ends a bio whose submitter has given up: the device was reset, or the bio cancelled.</summary>
-    internal void GiveUp(DiskOperation operation)
+    private void GiveUp(DiskOperation operation, long number)
     {
         DiskOperation? over;
         lock (_lock)
         {
-            over = operation.IsOver ? null : Take(operation, BioResult.Canceled);
+            over = operation.IsOver || operation.Number != number ? null : Take(operation, BioResult.Canceled);
         }
 
         over?.Complete();
     }
 
     /// <summary>What a power loss may leave of bios that were not done; null if there are none.</summary>
-    internal UndoneWrites? FindUndone(int unit)
+    internal UndoneWrites? FindUndone(int unit, PageStore content)
     {
         UndoneWrites? undone = null;
         foreach (DiskOperation operation in _underWay)
@@ -45,7 +63,7 @@ internal sealed partial class DiskQueue
             if (!operation.IsDone && operation.Bio is { Op: BioOp.Write or BioOp.Discard or BioOp.WriteZeroes, Length: not 0 }
                 && operation.Decision.Effect is null or FaultEffect.Torn or FaultEffect.Duplicate or FaultEffect.FlushIgnored or FaultEffect.Media)
             {
-                (undone ??= new UndoneWrites(unit)).Add(operation.Bio, operation.Data, operation.Number);
+                (undone ??= new UndoneWrites(unit, content)).Add(operation.Bio, operation.Data, operation.Number);
             }
         }
 
@@ -53,7 +71,7 @@ internal sealed partial class DiskQueue
         {
             if (moment.Late is { } late)
             {
-                (undone ??= new UndoneWrites(unit)).Add(late.Bio, late.Data, late.Number);
+                (undone ??= new UndoneWrites(unit, content)).Add(late.Bio, late.Data, late.Number);
             }
         }
 

@@ -31,8 +31,9 @@ internal sealed partial class DiskQueue : IDisposable
     private readonly Stack<DiskOperation> _pool = new();
     private long _submitted;
     private long _order;
-    private long _limpUntil;
-    private int _limpFactor = 1;
+
+    /// <summary>Slow episodes that may not be over.</summary>
+    private readonly List<(long Until, int Factor)> _episodes = [];
 
     internal DiskQueue(SimulatedDisk disk, TimeProvider clock, DiskLatency latency, ulong seed)
     {
@@ -48,7 +49,7 @@ internal sealed partial class DiskQueue : IDisposable
             ?? clock.CreateTimer(static state => ((DiskQueue)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    internal bool IsLimping => Now < _limpUntil;
+    internal bool IsLimping => FindFactor(Now) != 1;
 
     /// <summary>Ticks of 100 ns since the disk began.</summary>
     private long Now => _clock.GetElapsedTime(_start).Ticks;
@@ -82,12 +83,16 @@ internal sealed partial class DiskQueue : IDisposable
     internal void Begin(DiskOperation operation)
     {
         BioResult refusal;
+        bool hangs = false;
+        long number = 0;
         lock (_lock)
         {
             refusal = _disk.Availability;
             if (refusal == BioResult.Pending)
             {
                 Plan(operation);
+                number = operation.Number;
+                hangs = operation.Decision.Effect == FaultEffect.Hang && operation.OvertakenToken.CanBeCanceled;
                 Arm();
             }
         }
@@ -97,11 +102,9 @@ internal sealed partial class DiskQueue : IDisposable
             operation.Result = refusal;
             operation.Complete();
         }
-        else if (operation.Decision.Effect == FaultEffect.Hang && operation.OvertakenToken.CanBeCanceled)
+        else if (hangs)
         {
-            // Nothing else will end it. It can't be used again meanwhile, since it has no answer.
-            operation.Overtaken = operation.OvertakenToken.UnsafeRegister(
-                static state => ((DiskOperation)state!).Queue.GiveUp((DiskOperation)state), operation);
+            EndWithPatience(operation, number);
         }
     }
 
@@ -119,8 +122,7 @@ internal sealed partial class DiskQueue : IDisposable
 
         if (operation.Decision.Limp is { } limp)
         {
-            _limpUntil = Math.Max(_limpUntil, now + limp.Rule.Duration.Ticks);
-            _limpFactor = limp.Rule.Factor;
+            _episodes.Add((now + limp.Rule.Duration.Ticks, limp.Rule.Factor));
             _disk.Note(limp, operation.Bio, TimeSpan.FromTicks(now));
         }
 
@@ -131,7 +133,7 @@ internal sealed partial class DiskQueue : IDisposable
         }
 
         ulong draw = SeededHash.Of(_seed, (ulong)operation.Number);
-        long work = _latency.Sample(operation.Bio, draw).Ticks * (now < _limpUntil ? _limpFactor : 1);
+        long work = _latency.Sample(operation.Bio, draw).Ticks * FindFactor(now);
         if (operation.Decision.Delay is { } delay)
         {
             work += delay.Rule.Duration.Ticks;
@@ -158,6 +160,25 @@ internal sealed partial class DiskQueue : IDisposable
         byte[] bytes = new byte[bio.Op == BioOp.Write ? data.Length : 0];
         data.CopyTo(bytes);
         _moments.Enqueue(new Moment(null, IsEnd: false, new LateWrite(bio, bytes, _submitted++, fault)), (Now + later.Ticks, _order++));
+    }
+
+    /// <summary>By how much everything is slower now: the worst of the episodes that are on.</summary>
+    private int FindFactor(long now)
+    {
+        int worst = 1;
+        for (int i = _episodes.Count; i-- > 0;)
+        {
+            if (_episodes[i].Until <= now)
+            {
+                _episodes.RemoveAt(i);
+            }
+            else
+            {
+                worst = Math.Max(worst, _episodes[i].Factor);
+            }
+        }
+
+        return worst;
     }
 
     private ref long FirstFree(long now)
@@ -252,7 +273,8 @@ internal sealed partial class DiskQueue : IDisposable
     {
         if (_moments.TryPeek(out _, out (long At, long Order) due))
         {
-            _timer.Change(TimeSpan.FromTicks(Math.Max(0, due.At - Now)), Timeout.InfiniteTimeSpan);
+            // Timers have a longest time, and an early one does no harm.
+            _timer.Change(TimeSpan.FromTicks(Math.Clamp(due.At - Now, 0, TimeSpan.TicksPerDay)), Timeout.InfiniteTimeSpan);
         }
     }
 

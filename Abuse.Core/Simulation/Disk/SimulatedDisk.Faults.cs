@@ -3,6 +3,9 @@ namespace Abuse.Core;
 /// <content>Bios that are not done as asked. Under the lock.</content>
 public sealed partial class SimulatedDisk
 {
+    /// <summary>Into how many pieces a torn bio falls at most.</summary>
+    private const int MostPieces = 1 << 16;
+
     /// <summary>Sectors that can't be read until they are written.</summary>
     private readonly HashSet<long> _badSectors = [];
 
@@ -135,7 +138,13 @@ public sealed partial class SimulatedDisk
     /// <summary>Writes some of the units: of several at least one, and not all; of a single one, none.</summary>
     private BioResult Tear(FaultFiring firing, in BioHead bio, BioSpans data, TimeSpan at)
     {
-        int unit = Geometry.AtomicUnit;
+        // A discard may be as long as the disk: then it is torn in larger pieces.
+        long unit = Geometry.AtomicUnit;
+        while (bio.Length / unit > MostPieces)
+        {
+            unit *= 2;
+        }
+
         long first = bio.Offset / unit;
         long count = (bio.Offset + bio.Length - 1) / unit - first + 1;
         byte[] bytes = new byte[bio.Op == BioOp.Write ? data.Length : 0];
@@ -204,6 +213,12 @@ public sealed partial class SimulatedDisk
         for (long at = offset; _before is not null && at < offset + length;)
         {
             long page = at >> PageStore.PageBits;
+            if (_content.IsHole(page, out long end) && _before.IsHole(page, out long other))
+            {
+                at = Math.Min(end, other) << PageStore.PageBits;
+                continue;
+            }
+
             int start = (int)at & (PageStore.PageSize - 1);
             int count = (int)Math.Min(offset + length - at, PageStore.PageSize - start);
             Span<byte> kept = _before.Own(page).AsSpan(start, count);

@@ -23,13 +23,14 @@ public sealed partial class SimulatedDisk
                 throw new InvalidOperationException("The disk has no power already: RestorePower comes first.");
             }
 
-            _isOff = true;
-            _hasLostPower = true;
             LeaveCrashed(_content, loss.Choose);
             _unflushed?.FlushAll();
+            _isOff = true;
+            _hasLostPower = true;
+            _queue?.EndAll(BioResult.Offline);
         }
 
-        _queue?.Abort(BioResult.Offline, dropsLate: true);
+        _queue?.GiveAnswers();
     }
 
     /// <summary>Gives the power back: all that is there is durable now. Nothing happens to a disk that has power.</summary>
@@ -70,7 +71,7 @@ public sealed partial class SimulatedDisk
     /// </summary>
     private void LeaveCrashed(PageStore content, Func<long, int, int> loss)
     {
-        UndoneWrites? undone = _queue?.FindUndone(Geometry.AtomicUnit);
+        UndoneWrites? undone = _queue?.FindUndone(Geometry.AtomicUnit, _content);
         if (undone is null)
         {
             _unflushed?.Revert(loss, content);

@@ -232,9 +232,10 @@ public sealed partial class SimulatedDisk : BlockTarget
         lock (_lock)
         {
             _isDisposed = true;
+            _queue?.EndAll(BioResult.Offline);
         }
 
-        _queue?.Abort(BioResult.Offline, dropsLate: true);
+        _queue?.GiveAnswers();
         _queue?.Dispose();
         return base.DisposeAsync();
     }

@@ -5,20 +5,44 @@ namespace Abuse.Core;
 /// Used once, under the disk's lock: gathered, then <see cref="Share"/> splits what decides between the versions that are there and those that may
 /// have landed, then <see cref="Land"/> writes these. The versions of a unit come in the order in which the writes were given.
 /// </remarks>
-internal sealed class UndoneWrites(int unit)
+/// <param name="unit">The atomic unit in bytes.</param>
+/// <param name="content">
+/// What reads see. Zeroes over nothing leave nothing whether they land or not, so that only pages that hold something count for them.
+/// </param>
+internal sealed class UndoneWrites(int unit, PageStore content)
 {
-    private readonly List<(BioHead Bio, ReadOnlyMemory<byte> Data, long Number)> _writes = [];
+    private readonly List<(BioHead Bio, ReadOnlyMemory<byte> Data, long Number, long[] Units)> _writes = [];
     private readonly Dictionary<long, int> _count = [];
 
     /// <summary>How many of a unit's writes have landed.</summary>
     private readonly Dictionary<long, int> _landed = [];
 
-    internal void Add(in BioHead bio, ReadOnlyMemory<byte> data, long number)
+    internal void Add(BioHead bio, ReadOnlyMemory<byte> data, long number)
     {
-        _writes.Add((bio, data, number));
-        for (long at = bio.Offset / unit; at <= (bio.Offset + bio.Length - 1) / unit; at++)
+        long[] units = [.. bio.Op == BioOp.Write ? UnitsOf(bio) : UnitsOf(bio).Union(_count.Keys.Where(unit => IsIn(bio, unit)))];
+        _writes.Add((bio, data, number, units));
+        foreach (long at in units)
         {
             _count[at] = _count.GetValueOrDefault(at) + 1;
+        }
+    }
+
+    private bool IsIn(BioHead bio, long at) => at >= bio.Offset / unit && at <= (bio.Offset + bio.Length - 1) / unit;
+
+    /// <summary>A write's units; of one of zeroes, those that hold something.</summary>
+    private IEnumerable<long> UnitsOf(BioHead bio)
+    {
+        long last = (bio.Offset + bio.Length - 1) / unit;
+        for (long at = bio.Offset / unit; at <= last; at++)
+        {
+            if (bio.Op != BioOp.Write && content.IsHole(at * unit >> PageStore.PageBits, out long end) && (end << PageStore.PageBits) / unit > at)
+            {
+                // On to the last unit of the hole; one that the hole ends in is looked at for its other pages.
+                at = (end << PageStore.PageBits) / unit - 1;
+                continue;
+            }
+
+            yield return at;
         }
     }
 
@@ -32,12 +56,12 @@ internal sealed class UndoneWrites(int unit)
     };
 
     /// <summary>Writes what landed.</summary>
-    internal void Land(Func<long, int, int> loss, PageStore content)
+    internal void Land(Func<long, int, int> loss, PageStore crashed)
     {
         _writes.Sort(static (one, other) => one.Number.CompareTo(other.Number));
-        foreach ((BioHead bio, ReadOnlyMemory<byte> data, _) in _writes)
+        foreach ((BioHead bio, ReadOnlyMemory<byte> data, _, long[] units) in _writes)
         {
-            for (long at = bio.Offset / unit; at <= (bio.Offset + bio.Length - 1) / unit; at++)
+            foreach (long at in units)
             {
                 if (!_landed.TryGetValue(at, out int left))
                 {
@@ -49,7 +73,7 @@ internal sealed class UndoneWrites(int unit)
                 {
                     long from = Math.Max(bio.Offset, at * unit);
                     long length = Math.Min(bio.Offset + bio.Length, (at + 1) * unit) - from;
-                    Write(content, from, (int)length, bio.Op == BioOp.Write ? data.Span.Slice((int)(from - bio.Offset), (int)length) : default);
+                    Write(crashed, from, (int)length, bio.Op == BioOp.Write ? data.Span.Slice((int)(from - bio.Offset), (int)length) : default);
                 }
             }
         }
@@ -61,14 +85,14 @@ internal sealed class UndoneWrites(int unit)
         {
             int start = (int)(from + done) & (PageStore.PageSize - 1);
             int count = Math.Min(length - done, PageStore.PageSize - start);
-            Span<byte> place = content.Own((from + done) >> PageStore.PageBits).AsSpan(start, count);
-            if (data.IsEmpty)
+            long page = (from + done) >> PageStore.PageBits;
+            if (!data.IsEmpty)
             {
-                place.Clear();
+                data.Slice(done, count).CopyTo(content.Own(page).AsSpan(start, count));
             }
-            else
+            else if (content.Find(page) is not null)
             {
-                data.Slice(done, count).CopyTo(place);
+                content.Own(page).AsSpan(start, count).Clear();
             }
 
             done += count;

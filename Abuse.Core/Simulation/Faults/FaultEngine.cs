@@ -9,6 +9,9 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class FaultEngine
 {
+    /// <summary>Bytes for which one fault is blamed at most.</summary>
+    private const long MostBlamed = 64 << 20;
+
     private readonly FaultRule[] _rules;
     private readonly ulong[] _keys;
     private readonly long[] _selected;
@@ -61,7 +64,8 @@ internal sealed class FaultEngine
             }
 
             long ordinal = ++_selected[i];
-            if (!Fires(i, rule, ordinal) || (rule.Decides && decision.Deciding is not null))
+            if (!Fires(i, rule, ordinal) || (rule.Decides && decision.Deciding is not null)
+                || (rule.Effect == FaultEffect.BitRot && decision.Rot is not null) || (rule.Effect == FaultEffect.Limp && decision.Limp is not null))
             {
                 continue;
             }
@@ -117,10 +121,11 @@ internal sealed class FaultEngine
         return _ledger.Count;
     }
 
-    /// <summary>Notes that sectors are wrong by a fault.</summary>
+    /// <summary>Notes that sectors are wrong by a fault; of a discard as long as a disk, the first of them.</summary>
     internal void Blame(int fault, long offset, long length)
     {
-        for (long sector = offset / BlockGeometry.SectorSize; sector <= (offset + length - 1) / BlockGeometry.SectorSize; sector++)
+        long end = offset + Math.Min(length, MostBlamed);
+        for (long sector = offset / BlockGeometry.SectorSize; sector * BlockGeometry.SectorSize < end; sector++)
         {
             _wrong[sector] = fault;
         }
@@ -161,7 +166,7 @@ internal sealed class FaultEngine
     private static bool Selects(FaultRule rule, in BioHead bio, TimeSpan at, DiskCondition condition)
     {
         // 2009's empty barrier has no bytes that anything could happen to.
-        bool isMet = (bio.Length != 0 || bio.Op == BioOp.Flush)
+        bool isMet = (bio.Length != 0 || (bio.Op == BioOp.Flush && rule.Effect is not (FaultEffect.Media or FaultEffect.BitRot)))
             && (rule.Op is null || rule.Op == bio.Op)
             && (!rule.FuaOnly || bio.Fua)
             && (rule is { Start: 0, Length: long.MaxValue } || Touches(rule, bio))

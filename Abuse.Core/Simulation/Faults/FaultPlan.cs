@@ -5,7 +5,7 @@ namespace Abuse.Core;
 /// <summary>What goes wrong with a <see cref="SimulatedDisk"/>: rules, in order. Immutable; one plan may be used for many disks.</summary>
 /// <remarks>
 /// Of the rules that fire for a bio, the first that ends it or has it done otherwise counts; delays, slow episodes and rotten bits come on
-/// top. Every rule counts what it selects, whether another fired or not.
+/// top, of bits and episodes one for each bio. Every rule counts what it selects, whether another fired or not.
 /// </remarks>
 public sealed class FaultPlan
 {
@@ -80,7 +80,7 @@ public sealed class FaultPlan
 
     /// <summary>Whether the first leaves the second nothing: it ends whatever the second selects.</summary>
     private static bool Covers(FaultRule first, FaultRule second) =>
-        first is { Decides: true, FuaOnly: false, NthOne: 0, EveryOne: 1, Chance: 1, Predicate: null, Condition: FaultCondition.Always, MostTimes: long.MaxValue }
+        !(first is { Op: null, Effect: FaultEffect.Media }) && first is { Decides: true, FuaOnly: false, NthOne: 0, EveryOne: 1, Chance: 1, Predicate: null, Condition: FaultCondition.Always, MostTimes: long.MaxValue }
         && second.Decides
         && (first.Op is null || first.Op == second.Op)
         && first.From <= second.From && first.Until >= second.Until

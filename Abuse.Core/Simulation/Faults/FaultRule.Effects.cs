@@ -3,6 +3,9 @@ namespace Abuse.Core;
 /// <content>What happens to a bio.</content>
 public sealed partial record FaultRule
 {
+    /// <summary>The longest delay or episode: no sum of it and of what a slow disk takes overflows.</summary>
+    internal static readonly TimeSpan Longest = TimeSpan.FromDays(30);
+
     /// <summary>Whether the effect needs a clock: something happens later.</summary>
     internal bool NeedsClock => Effect is FaultEffect.Delay or FaultEffect.Hang or FaultEffect.Duplicate or FaultEffect.Zombie or FaultEffect.Limp;
 
@@ -24,7 +27,7 @@ public sealed partial record FaultRule
     }
 
     /// <summary>The bio takes longer. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
     public FaultRule Delay(TimeSpan time) => Late(FaultEffect.Delay, time);
 
     /// <summary>The bio has no answer, until its submitter's device gives up on it or the power goes; it has no effect. Needs a clock.</summary>
@@ -70,17 +73,17 @@ public sealed partial record FaultRule
     public FaultRule IgnoreFlush() => this with { Effect = FaultEffect.FlushIgnored };
 
     /// <summary>A write is done as asked, and once more later. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
     public FaultRule Duplicate(TimeSpan later) => Late(FaultEffect.Duplicate, later);
 
     /// <summary>A write fails with <see cref="BioResult.Timeout"/>, and is done later nevertheless. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
     public FaultRule Revive(TimeSpan later) => Late(FaultEffect.Zombie, later) with { Result = BioResult.Timeout };
 
     /// <summary>The whole disk is slow for a while. Needs a clock.</summary>
     /// <param name="duration">How long.</param>
     /// <param name="factor">How many times as long each bio takes; 2 to 1,000,000.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or the factor is outside its range.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0 or above 30 days, or the factor is outside its range.</exception>
     public FaultRule Limp(TimeSpan duration, int factor = 100)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(factor, 2);
@@ -97,6 +100,7 @@ public sealed partial record FaultRule
     private FaultRule Late(FaultEffect effect, TimeSpan time)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(time, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(time, Longest);
         return this with { Effect = effect, Duration = time };
     }
 

@@ -91,7 +91,7 @@ public sealed partial record FaultRule
             : said.Contains("cluster") && Effect != FaultEffect.Media ? "cluster is for Media alone"
             : said.Contains("factor") != (Effect == FaultEffect.Limp) ? "factor is for Limp, which needs it"
             : said.Contains("time_us") != takesTime ? "time_us is for Delay, Duplicate, Zombie and Limp, which need it"
-            : takesTime && Duration == TimeSpan.Zero ? "time_us is above 0"
+            : takesTime && (Duration == TimeSpan.Zero || Duration > Longest) ? "time_us is above 0, and at most 30 days"
             : Until <= From ? "until_us is not after from_us"
             : null;
     }

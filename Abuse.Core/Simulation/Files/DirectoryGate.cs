@@ -68,6 +68,8 @@ internal sealed class DirectoryGate(DeviceLoop? loop)
             _isHeld = _looking.Count == 0 && _waiting.TryDequeue(out next);
         }
 
+        loop?.Wake();
+
         next?.Begin();
     }
 

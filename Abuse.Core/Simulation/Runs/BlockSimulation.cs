@@ -57,6 +57,7 @@ public sealed class BlockSimulation
     /// <param name="options">How; null for the defaults.</param>
     /// <param name="name">What the run is called in the line that repeats it; the caller's name if not given.</param>
     /// <returns>What is known of the run.</returns>
+    /// <exception cref="ArgumentException">The name has a slash.</exception>
     /// <exception cref="SimulationException">
     /// The workload threw, waited for what never came, kept the loop, or had bios come from other threads in strict mode. The message has the seed,
     /// the fewest faults that were found to make it fail, and the line that repeats it.
@@ -66,6 +67,11 @@ public sealed class BlockSimulation
     {
         ArgumentNullException.ThrowIfNull(workload);
         ArgumentNullException.ThrowIfNull(name);
+        if (name.Contains('/', StringComparison.Ordinal))
+        {
+            throw new ArgumentException($"A run's name has no slash, which separates the parts of the line that repeats it: \"{name}\".", nameof(name));
+        }
+
         return new SimulationRunner(seed, workload, options ?? new SimulationOptions(), name).RunAsync();
     }
 
@@ -88,7 +94,9 @@ public sealed class BlockSimulation
         return disk;
     }
 
-    /// <summary>A device that a target is attached to, with the run's clock, recorded unless the options say otherwise.</summary>
+    /// <summary>
+    /// A device that a target is attached to, with the run's clock; if the target is a simulated disk, recorded, unless the options say otherwise.
+    /// </summary>
     /// <param name="target">Most often a disk of this run; stays open when the device is disposed.</param>
     /// <param name="maxQueue">How many bios may be pending, 1 to 512.</param>
     /// <exception cref="ArgumentException"><paramref name="maxQueue"/> is outside its range.</exception>
@@ -123,6 +131,7 @@ public sealed class BlockSimulation
     public int Next(int bound)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bound);
+        _loop.NoteForeign(static () => "A number was drawn");
         return (int)SeededHash.Below((uint)bound, SeededHash.Of(Seed, 1), _draws++);
     }
 
@@ -152,18 +161,33 @@ public sealed class BlockSimulation
     /// <summary>What is known, once the run has ended and nothing more comes.</summary>
     internal SimulationResult Describe(string name)
     {
+        var unrecorded = new List<string>();
         FaultTape[] tapes = [.. _disks.Select((disk, number) => disk.Tape.Count == 0 ? new FaultTape(SeedOf(number), []) : disk.Tape)];
         return new SimulationResult
         {
             Seed = Seed,
             VirtualTime = _loop.Elapsed,
             IsReplayable = !_loop.HasForeign,
-            Traces = [.. _recorders.Select(static recorder => recorder.Stop())],
+            Traces = [.. _recorders.Select(recorder => TryStop(recorder, unrecorded)).OfType<BlockTrace>()],
             Tapes = tapes,
             Faults = [.. _disks.Select(static disk => disk.Faults)],
-            Warnings = [.. _disks.SelectMany(static (disk, number) => disk.Warnings.Select(warning => FormattableString.Invariant($"disk {number}: {warning}")))],
+            Warnings = [.. _disks.SelectMany(static (disk, number) => disk.Warnings.Select(warning => FormattableString.Invariant($"disk {number}: {warning}"))), .. unrecorded],
             Replay = SimulationReplay.Format(name, Seed, tapes),
         };
+    }
+
+    /// <summary>A recording; null, with a warning, if there was too much for it.</summary>
+    private static BlockTrace? TryStop(BlockRecorder recorder, List<string> warnings)
+    {
+        try
+        {
+            return recorder.Stop();
+        }
+        catch (InvalidOperationException e)
+        {
+            warnings.Add($"A device has no recording: {e.Message}");
+            return null;
+        }
     }
 
     /// <inheritdoc/>

@@ -10,12 +10,12 @@ internal static class SimulationCulprits
         + "a timer or a CancellationTokenSource with a timeout that was not given the simulation's clock (sim.Time); a TaskCompletionSource with "
         + "RunContinuationsAsynchronously; a file or a socket. ";
 
-    internal static string Describe(in BioHead bio) => string.Create(CultureInfo.InvariantCulture,
+    internal static string Describe(string what) => string.Create(CultureInfo.InvariantCulture,
         $"""
-        A bio ({Of(bio)}) came from {Here()} and not from the simulation's loop, so that the order of things is not the seed's to decide.
+        {what} from {Here()} and not from the simulation's loop, so that the order of things is not the seed's to decide.
         Something that the workload awaited before continues on the thread pool. {Usual}
         Replace it, or run with {nameof(SimulationMode)}.{nameof(SimulationMode.Serialized)} (any threads, but no exact replay), or record the workload with {nameof(BlockRecorder)} and explore the recording, which needs neither.
-        The bio came from:
+        It came from:
         {Environment.StackTrace}
         """);
 
@@ -25,7 +25,8 @@ internal static class SimulationCulprits
     internal static string DescribeBusy(TimeSpan waited) => string.Create(CultureInfo.InvariantCulture,
         $"The workload has kept the simulation's loop for {waited} of real time and waited for nothing: an endless loop, or a blocking call (Task.Wait, Result, a lock) for something that only the loop can do. Its thread is left to itself.");
 
-    private static string Of(BioHead bio) => bio.Op == BioOp.Flush ? "Flush" : string.Create(CultureInfo.InvariantCulture, $"{bio.Op} of {bio.Length} bytes at {bio.Offset}");
+    internal static string Name(BioHead bio) =>
+        bio.Op == BioOp.Flush ? "A bio (Flush)" : string.Create(CultureInfo.InvariantCulture, $"A bio ({bio.Op} of {bio.Length} bytes at {bio.Offset})");
 
     private static string Here()
     {

@@ -40,6 +40,7 @@ internal sealed partial class SimulationLoop
             }
 
             queue.Timers.Dequeue();
+            queue.Stale--;
         }
 
         return null;
@@ -49,8 +50,9 @@ internal sealed partial class SimulationLoop
     {
         if (at.Due > options.MaxVirtualTime.Ticks)
         {
-            throw new SimulationException(string.Create(CultureInfo.InvariantCulture,
+            Failure ??= new SimulationException(string.Create(CultureInfo.InvariantCulture,
                 $"The run reached the end of its virtual time, {options.MaxVirtualTime}, and its workload has not ended. If it is meant to take so long, raise {nameof(SimulationOptions)}.{nameof(SimulationOptions.MaxVirtualTime)}; if not, it waits for something that does not come while a timer goes on."));
+            ThrowIfFailed();
         }
 
         SimulationTimer timer = queue.Timers.Dequeue().Timer;
@@ -63,9 +65,19 @@ internal sealed partial class SimulationLoop
 
     private void Queue(SimulationTimer timer)
     {
+        LoopQueue queue = QueueOf(timer.IsTheirs);
         if (timer.Due is { } due && !_isOver)
         {
-            QueueOf(timer.IsTheirs).Timers.Enqueue((timer, timer.Version), (due, _order++));
+            queue.Timers.Enqueue((timer, timer.Version), (due, _order++));
+        }
+
+        // Timers that were changed leave their old times behind, as those do that only guard against what does not happen.
+        if (queue.Stale > 1000 && queue.Stale > queue.Timers.Count / 2)
+        {
+            var valid = queue.Timers.UnorderedItems.Where(static item => item.Element.Version == item.Element.Timer.Version).ToArray();
+            queue.Timers.Clear();
+            queue.Timers.EnqueueRange(valid);
+            queue.Stale = 0;
         }
     }
 
@@ -75,6 +87,9 @@ internal sealed partial class SimulationLoop
     private sealed class LoopQueue
     {
         internal Queue<(ILoopWork Work, long Order)> Work { get; } = new();
+
+        /// <summary>About how many of the times are of timers that were changed since.</summary>
+        internal int Stale { get; set; }
 
         internal PriorityQueue<(SimulationTimer Timer, long Version), (long Due, long Order)> Timers { get; } = new();
     }

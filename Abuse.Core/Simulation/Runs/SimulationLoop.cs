@@ -11,7 +11,7 @@ namespace Abuse.Core;
 /// <para>
 /// <see cref="Post"/> and timers are thread-safe; the lock is held for some instructions and nothing is called under it. Virtual time starts
 /// on 2000-01-01 and never moves by itself. A loop that has ended runs what still comes on the thread that brings it, so that nobody waits
-/// for it forever: by then its disks are gone, and answer so.
+/// for it forever: by then its disks are gone, and answer so. A timer does not fire any more.
 /// </para>
 /// </remarks>
 [SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "The event has no handle unless its WaitHandle is asked for.")]
@@ -62,6 +62,7 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         ArgumentNullException.ThrowIfNull(callback);
+        NoteForeign(static () => "A timer was set");
         var timer = new SimulationTimer(this, callback, state, isTheirs: true);
         Change(timer, dueTime, period);
         return timer;
@@ -71,8 +72,14 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
 
     internal bool Change(SimulationTimer timer, TimeSpan dueTime, TimeSpan period)
     {
+        if (timer.IsTheirs && dueTime >= TimeSpan.Zero)
+        {
+            NoteForeign(static () => "A timer was set");
+        }
+
         lock (_lock)
         {
+            QueueOf(timer.IsTheirs).Stale += timer.Due is null ? 0 : 1;
             timer.Version++;
             timer.Period = period > TimeSpan.Zero ? period.Ticks : 0;
             timer.Due = dueTime < TimeSpan.Zero ? null : _now + dueTime.Ticks;
@@ -85,6 +92,7 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
 
     internal override void Post(ILoopWork work)
     {
+        NoteForeign(static () => "A continuation came");
         lock (_lock)
         {
             if (!_isOver)
@@ -100,19 +108,39 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
 
     internal override bool TryAdmitForeign(in BioHead bio)
     {
+        BioHead head = bio;
+        NoteForeign(() => SimulationCulprits.Name(head) + " came");
+        return options.Mode == SimulationMode.Serialized;
+    }
+
+    internal override void Wake() => _signal.Set();
+
+    /// <summary>
+    /// Notes that something came from another thread, if it did: in strict mode the run has failed by it. What comes before the run or after
+    /// its end changes nothing of it.
+    /// </summary>
+    internal void NoteForeign(Func<string> what)
+    {
+        if (IsCurrent || _thread == 0)
+        {
+            return;
+        }
+
         lock (_lock)
         {
-            HasForeign = true;
-            if (options.Mode == SimulationMode.Serialized)
+            if (_isOver)
             {
-                return true;
+                return;
             }
 
-            Failure ??= new SimulationException(SimulationCulprits.Describe(bio));
+            HasForeign = true;
+            if (options.Mode == SimulationMode.Strict)
+            {
+                Failure ??= new SimulationException(SimulationCulprits.Describe(what()));
+            }
         }
 
         _signal.Set();
-        return false;
     }
 
     /// <summary>Ends the run from outside: the workload keeps the thread.</summary>
@@ -132,8 +160,15 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
         _thread = Environment.CurrentManagedThreadId;
         Task task = workload();
         task.ContinueWith(static (_, signal) => ((ManualResetEventSlim)signal!).Set(), _signal, TaskScheduler.Default);
-        while (!task.IsCompleted)
+        while (true)
         {
+            // First, so that what is set after the looking is not lost.
+            _signal.Reset();
+            if (task.IsCompleted)
+            {
+                break;
+            }
+
             Step();
         }
 
@@ -167,8 +202,14 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
 
     internal override void RunUntil(ManualResetEventSlim done)
     {
-        while (!done.IsSet)
+        while (true)
         {
+            _signal.Reset();
+            if (done.IsSet)
+            {
+                return;
+            }
+
             ThrowIfFailed();
             if (!TryRunOwn())
             {
@@ -201,7 +242,6 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
     private void Step()
     {
         ThrowIfFailed();
-        _signal.Reset();
         Volatile.Write(ref _steps, _steps + 1);
         if (TryTakeWork() is { } work)
         {
@@ -217,7 +257,9 @@ internal sealed partial class SimulationLoop(SimulationOptions options) : Device
         }
         else if (!WaitForOthers(options.StallTimeout))
         {
-            throw new SimulationException(SimulationCulprits.DescribeStall(Elapsed, options.StallTimeout));
+            // The run's, and not only the caller's, who may be a synchronous call that somebody catches.
+            Fail(new SimulationException(SimulationCulprits.DescribeStall(Elapsed, options.StallTimeout)));
+            ThrowIfFailed();
         }
     }
 

@@ -19,13 +19,14 @@ public sealed record SimulationOptions
     /// <summary>
     /// How long, in real time, the workload may keep the loop without awaiting, or wait for something outside it. 10 s if not given.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0, or above a day.</exception>
     public TimeSpan StallTimeout
     {
         get;
         init
         {
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, TimeSpan.FromDays(1));
             field = value;
         }
     } = TimeSpan.FromSeconds(10);
@@ -42,7 +43,7 @@ public sealed record SimulationOptions
         }
     } = TimeSpan.FromDays(1);
 
-    /// <summary>Whether every device's bios are recorded, so that a run has traces. True if not given.</summary>
+    /// <summary>Whether the bios of every device on a simulated disk are recorded, so that a run has traces. True if not given.</summary>
     public bool Records { get; init; } = true;
 
     /// <summary>Whether each recorded bio has its place in the program.</summary>

@@ -14,6 +14,9 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
     /// <param name="Failure">What it threw; null for nothing.</param>
     private sealed record RunEnd(SimulationResult? Result, Exception? Failure);
 
+    /// <summary>What the workload of this run threw.</summary>
+    private Exception? _failed;
+
     internal async Task<SimulationResult> RunAsync()
     {
         bool isReplay = SimulationReplay.TryRead(name, out ulong asked, out IReadOnlyList<FaultTape> tapes);
@@ -114,6 +117,7 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
     /// <summary>One run, on a thread of its own, with an eye on it.</summary>
     private async Task<RunEnd> RunOnceAsync(ulong seed, IReadOnlyList<FaultTape>? tapes)
     {
+        _failed = null;
         var loop = new SimulationLoop(options);
         var simulation = new BlockSimulation(seed, loop, options, tapes);
         var ended = new TaskCompletionSource<RunEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -131,9 +135,12 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
             }
             else if (options.RealTime.GetElapsedTime(last.Since) > options.StallTimeout)
             {
-                var failure = new SimulationException(SimulationCulprits.DescribeBusy(options.StallTimeout));
+                var failure = new SimulationException(string.Create(CultureInfo.InvariantCulture,
+                    $"{SimulationCulprits.DescribeBusy(options.StallTimeout)} The run is \"{name}\" with seed {seed}."));
                 loop.Fail(failure);
-                return new RunEnd(null, failure);
+
+                // What it failed by before, if it did: the rest of it is in the way then.
+                return new RunEnd(null, Volatile.Read(ref _failed) ?? failure);
             }
         }
 
@@ -151,6 +158,7 @@ internal sealed class SimulationRunner(ulong seed, Func<BlockSimulation, Task> w
         catch (Exception exception)
         {
             failure = exception;
+            Volatile.Write(ref _failed, exception);
         }
 
         // The disks are gone before the loop takes no more: what waits for them is answered.

@@ -55,7 +55,8 @@ public sealed record BlockRecorderOptions
 /// order of events is the one in which they came to that lock, so that a completion that a program has seen precedes whatever the program
 /// submits then.
 /// </para>
-/// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>.</para>
+/// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>, and by
+/// some 80 bytes for each bio.</para>
 /// </remarks>
 public sealed partial class BlockRecorder : BlockTarget
 {
