@@ -11,6 +11,7 @@ namespace Abuse.Core;
 internal sealed class DiskOperation : IValueTaskSource<BioResult>, ILoopWork
 {
     private ManualResetValueTaskSourceCore<BioResult> _source;
+    private bool _isAnswered;
 
     internal BioHead Bio { get; set; }
 
@@ -57,9 +58,26 @@ internal sealed class DiskOperation : IValueTaskSource<BioResult>, ILoopWork
 
     internal ValueTask<BioResult> Task => new(this, _source.Version);
 
+    /// <summary>Makes it another bio's. Under the lock.</summary>
+    internal void Renew()
+    {
+        IsDone = IsOver = IsTaken = _isAnswered = false;
+        Write = LastWrite = 0;
+        Result = BioResult.Pending;
+        Overtaken = default;
+        Unanswered.Clear();
+    }
+
     /// <summary>Answers. Outside the lock.</summary>
+    /// <exception cref="InvalidOperationException">It was answered already, which would be a bug of the queue's (B1).</exception>
     internal void Complete()
     {
+        if (_isAnswered)
+        {
+            throw new InvalidOperationException($"{Bio} was answered twice.");
+        }
+
+        _isAnswered = true;
         Overtaken.Dispose();
         _source.SetResult(Result);
     }

@@ -93,11 +93,7 @@ internal sealed partial class DiskQueue
         lock (_lock)
         {
             DiskOperation operation = _pool.TryPop(out DiskOperation? used) ? used : new DiskOperation { Queue = this };
-            operation.IsDone = operation.IsOver = operation.IsTaken = false;
-            operation.Write = operation.LastWrite = 0;
-            operation.Result = BioResult.Pending;
-            operation.Overtaken = default;
-            operation.Unanswered.Clear();
+            operation.Renew();
             return operation;
         }
     }
