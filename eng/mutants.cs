@@ -27,7 +27,7 @@ Mutant[] mutants =
     new("a rule shifts those behind it", "Abuse.Core/Simulation/Faults/FaultEngine.cs",
         "SeededHash.OfText(text)), twin)", "SeededHash.OfText(text)), twin + (ulong)i)", "FaultPlanTests"),
     new("a failed write is answered before it may land", "Abuse.Core/Simulation/Disk/SimulatedDisk.Faults.cs",
-        "_queue!.Repeat(bio, data, firing.Rule.Duration);\n                return firing.Rule.Result;", "_queue!.Repeat(bio, data, firing.Rule.Duration);\n                return BioResult.Ok;", "FaultTimeTests|LiveDiskTests"),
+        "_queue!.Repeat(bio, data, firing.Rule.Duration, _faults!.Note(firing, bio, at));\n                return firing.Rule.Result;", "_queue!.Repeat(bio, data, firing.Rule.Duration, _faults!.Note(firing, bio, at));\n                return BioResult.Ok;", "FaultTimeTests|LiveDiskTests"),
     new("a discard is durable at once", "Abuse.Core/Simulation/Disk/SimulatedDisk.Content.cs",
         "Clear(bio.Offset, bio.Length, bio.Fua);", "Clear(bio.Offset, bio.Length, fua: true);", "PowerLossTests|LiveDiskTests"),
     new("bios complete from other threads than the loop's", "Abuse.Core/Device/AwaitableSubmission.cs",

@@ -7,6 +7,7 @@ namespace Abuse.Core.Tests;
 internal sealed class FaultTimeTests
 {
     private const int Size = 64 * 1024;
+    private static readonly (int, BioOp)[] Recorded = [(1, BioOp.Write), (2, BioOp.Flush)];
     private static readonly byte[] Old = TestBytes.Of(1, 4096);
     private static readonly byte[] New = TestBytes.Of(2, 4096);
 
@@ -105,5 +106,30 @@ internal sealed class FaultTimeTests
             disk.RestorePower();
             Assert.That(await client.TryReadAsync(0, new byte[512]), Is.EqualTo(BioResult.Timeout));
         });
+    }
+
+    [Test]
+    public async Task A_crash_that_is_found_wrong_names_the_faults_of_its_recording()
+    {
+        var disk = new SimulatedDisk(Size, options: new SimulatedDiskOptions
+        {
+            Faults = FaultPlan.None.Add(FaultRule.On(BioOp.Flush).Nth(1).Fail()).Add(FaultRule.On(BioOp.Write).Within(8192, 512).RotBit()),
+        });
+        BlockRecorder recorder = await BlockRecorder.StartAsync(disk);
+        await using AbuseDevice device = AbuseDevice.Create(recorder);
+        var client = new BlockClient(device);
+        await client.WriteAsync(8192, Old);
+        await client.TryFlushAsync();
+        await client.WriteAsync(16384, Old);
+        long acknowledged = recorder.Mark("acknowledged, although the flush failed");
+        CrashReport report = await CrashExplorer.ExploreAsync(recorder.Stop(), async state =>
+        {
+            await using AbuseDevice left = AbuseDevice.Create(state.Image);
+            byte[] read = new byte[512];
+            await new BlockClient(left).ReadAsync(8192, read);
+            return state.Point >= acknowledged && read[0] == 0 ? CrashVerdict.SilentWrong("gone") : CrashVerdict.Recovered;
+        });
+        Assert.That(report.Failure!.Crashes[0].Faults.Select(static fault => (fault.Id, fault.Op)), Is.EqualTo(Recorded));
+        Assert.That(report.Failure.ToString(), Does.Contain("recorded with fault 1: BitRot").And.Contain("recorded with fault 2: Status"));
     }
 }

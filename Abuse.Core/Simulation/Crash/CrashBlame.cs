@@ -35,8 +35,14 @@ internal static class CrashBlame
             Lost = [.. lost.Select(bio => history.Trace[bio])],
             Landed = [.. landed.Select(bio => history.Trace[bio])],
             MissingFlush = lost.Count == 0 ? null : MissingFlush(cursor, history.Trace[lost.Max]),
+            Faults = [.. history.Trace.Faults.Where(fault => fault.Op == BioOp.Flush || lost.Union(landed).Any(bio => Touches(fault, history.Trace[bio])))],
         };
     }
+
+    private static bool Touches(InjectedFault fault, in TracedBio bio) =>
+        Overlaps(fault.Offset, fault.Length, bio) || (fault.DamagedOffset >= 0 && Overlaps(fault.DamagedOffset, fault.DamagedLength, bio));
+
+    private static bool Overlaps(long offset, long length, in TracedBio bio) => offset < bio.Offset + bio.Length && bio.Offset < offset + length;
 
     /// <summary>In another order, a write that was answered and is not seen counts as lost: it may be beneath one that came before it.</summary>
     private static void AddOrder(CrashCursor cursor, int row, int[] seen, SortedSet<int> lost, SortedSet<int> landed)

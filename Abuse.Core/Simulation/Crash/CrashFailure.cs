@@ -60,6 +60,12 @@ public sealed record CrashLoss
     /// <summary>What is missing in the program, as far as the state tells; null where nothing was lost.</summary>
     public string? MissingFlush { get; internal init; }
 
+    /// <summary>
+    /// The faults that the disk injected into the recorded run and that these writes may have suffered from: those of the same bytes, and those of
+    /// flushes. Numbers of <see cref="BlockTrace.Faults"/>.
+    /// </summary>
+    public IReadOnlyList<InjectedFault> Faults { get; internal init; } = [];
+
     internal void AppendTo(StringBuilder text)
     {
         foreach (TracedBio bio in Lost)
@@ -75,6 +81,11 @@ public sealed record CrashLoss
         if (MissingFlush is not null)
         {
             text.AppendLine().Append("  ").Append(MissingFlush);
+        }
+
+        foreach (InjectedFault fault in Faults)
+        {
+            text.AppendLine().Append("  recorded with ").Append(fault);
         }
     }
 
