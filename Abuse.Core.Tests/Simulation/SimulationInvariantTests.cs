@@ -89,14 +89,7 @@ internal sealed class SimulationInvariantTests
 
     private static void AssertDepth(BlockTrace trace, int most, string what)
     {
-        int depth = 0;
-        int deepest = 0;
-        foreach ((long _, int step) in Enumerable.Range(0, trace.Count).Select(i => trace[i])
-            .SelectMany(static bio => new[] { (bio.Submitted, 1), (bio.Completed ?? long.MaxValue, -1) }).OrderBy(static change => change.Item1))
-        {
-            depth += step;
-            deepest = Math.Max(deepest, depth);
-        }
+        int deepest = Deepest(trace);
 
         // A bio that its submitter gave up leaves the device at once and the disk when it is answered: it counts beside those that the device has.
         int left = Enumerable.Range(0, trace.Count).Count(i => trace[i].Result is BioResult.Canceled or BioResult.Pending);
@@ -112,16 +105,17 @@ internal sealed class SimulationInvariantTests
             var client = new BlockClient(sim.CreateDevice(sim.CreateDisk(1 << 20), maxQueue));
             await Task.WhenAll(Enumerable.Range(0, 100).Select(i => client.WriteAsync(i * 4096, new byte[4096]).AsTask()));
         });
-        int deepest = 0;
-        int depth = 0;
-        foreach ((long _, int step) in Enumerable.Range(0, 100).Select(i => result.Traces[0][i])
-            .SelectMany(static bio => new[] { (bio.Submitted, 1), (bio.Completed!.Value, -1) }).OrderBy(static change => change.Item1))
-        {
-            depth += step;
-            deepest = Math.Max(deepest, depth);
-        }
+        Assert.That(result.Traces[0].Count, Is.EqualTo(100));
+        Assert.That(Deepest(result.Traces[0]), Is.EqualTo(maxQueue));
+    }
 
-        Assert.That(deepest, Is.EqualTo(maxQueue));
+    /// <summary>How many bios were with the disk at most at once.</summary>
+    private static int Deepest(BlockTrace trace)
+    {
+        int depth = 0;
+        return Enumerable.Range(0, trace.Count).Select(i => trace[i])
+            .SelectMany(static bio => new[] { (At: bio.Submitted, Step: 1), (At: bio.Completed ?? long.MaxValue, Step: -1) })
+            .OrderBy(static change => change.At).Max(change => depth += change.Step);
     }
 
     [Test]

@@ -24,21 +24,7 @@ internal static class MetadataSector
     internal static bool IsSealed(ReadOnlySpan<byte> sector, long offset) =>
         BinaryPrimitives.ReadUInt32LittleEndian(sector[Capacity..]) == Checksum(sector[..Capacity], (ulong)offset);
 
-    internal static uint Checksum(ReadOnlySpan<byte> bytes, ulong seed)
-    {
-        uint crc = BitOperations.Crc32C(uint.MaxValue, seed);
-        for (; bytes.Length >= sizeof(ulong); bytes = bytes[sizeof(ulong)..])
-        {
-            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-        }
-
-        foreach (byte value in bytes)
-        {
-            crc = BitOperations.Crc32C(crc, value);
-        }
-
-        return ~crc;
-    }
+    internal static uint Checksum(ReadOnlySpan<byte> bytes, ulong seed) => ~Crc32C.Append(BitOperations.Crc32C(uint.MaxValue, seed), bytes);
 }
 
 /// <summary>Writes fields, little-endian.</summary>

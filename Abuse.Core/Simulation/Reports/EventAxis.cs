@@ -22,19 +22,18 @@ internal sealed class EventAxis
         _ticks = new long[trace.Events];
         Array.Fill(_bios, Nothing);
         Array.Fill(_ticks, long.MinValue);
-        for (int i = 0; i < trace.Count; i++)
+        foreach (TraceEvent one in TraceEvents.InOrder(trace))
         {
-            TracedBio bio = trace[i];
-            Place(bio.Submitted, bio.SubmittedAt, IsNothing(bio) ? Nothing : i, isCompletion: false);
-            if (bio is { Completed: { } completed, CompletedAt: { } completedAt })
+            if (one.Kind == TraceEventKind.Mark)
             {
-                Place(completed, completedAt, IsNothing(bio) ? Nothing : i, isCompletion: true);
+                _ticks[one.Number] = trace.Marks[one.Index].At.Ticks;
+                continue;
             }
-        }
 
-        foreach (TraceMark mark in trace.Marks)
-        {
-            _ticks[mark.Event - 1] = mark.At.Ticks;
+            TracedBio bio = trace[one.Index];
+            _isCompletion[one.Number] = one.Kind == TraceEventKind.Completion;
+            _bios[one.Number] = IsNothing(bio) ? Nothing : one.Index;
+            _ticks[one.Number] = (_isCompletion[one.Number] ? bio.CompletedAt!.Value : bio.SubmittedAt).Ticks;
         }
 
         Straighten();
@@ -65,13 +64,6 @@ internal sealed class EventAxis
 
     /// <summary>Whether a bio is the place of one that was taken back.</summary>
     internal static bool IsNothing(in TracedBio bio) => bio is { Op: BioOp.Read, Length: 0, Result: BioResult.Canceled };
-
-    private void Place(long number, TimeSpan at, int bio, bool isCompletion)
-    {
-        _bios[number] = bio;
-        _isCompletion[number] = isCompletion;
-        _ticks[number] = at.Ticks;
-    }
 
     /// <summary>Events that are nothing take the time before them, those at the start the first there is.</summary>
     private void Straighten()

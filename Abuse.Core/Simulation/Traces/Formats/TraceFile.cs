@@ -1,5 +1,3 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
 
 namespace Abuse.Core;
 
@@ -24,22 +22,6 @@ internal static class TraceFile
     internal const int ChecksumSize = sizeof(uint);
 
     internal static ReadOnlySpan<byte> Signature => "AbuseTrc"u8;
-
-    internal static uint Checksum(uint before, ReadOnlySpan<byte> bytes)
-    {
-        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
-        foreach (ulong word in words)
-        {
-            before = BitOperations.Crc32C(before, BitConverter.IsLittleEndian ? word : System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(word));
-        }
-
-        foreach (byte one in bytes[(words.Length * sizeof(ulong))..])
-        {
-            before = BitOperations.Crc32C(before, one);
-        }
-
-        return before;
-    }
 }
 
 /// <summary>What a record holds. The numbers are the file's.</summary>

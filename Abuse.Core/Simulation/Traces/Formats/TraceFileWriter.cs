@@ -19,7 +19,7 @@ internal sealed class TraceFileWriter
         _stream = stream;
         Append(TraceFile.Signature);
         BinaryPrimitives.WriteUInt32LittleEndian(Reserve(sizeof(uint)), TraceFile.Version);
-        _checksum = TraceFile.Checksum(uint.MaxValue, _buffer.AsSpan(0, _used));
+        _checksum = Crc32C.Append(uint.MaxValue, _buffer.AsSpan(0, _used));
     }
 
     internal void Begin(TraceRecord kind)
@@ -31,7 +31,7 @@ internal sealed class TraceFileWriter
     internal void End()
     {
         BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_record), _used - _record - TraceFile.RecordHead);
-        _checksum = TraceFile.Checksum(_checksum, _buffer.AsSpan(_record, _used - _record));
+        _checksum = Crc32C.Append(_checksum, _buffer.AsSpan(_record, _used - _record));
         BinaryPrimitives.WriteUInt32LittleEndian(Reserve(TraceFile.ChecksumSize), _checksum);
     }
 

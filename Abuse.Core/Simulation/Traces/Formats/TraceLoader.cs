@@ -61,7 +61,7 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
             throw Damaged($"The trace is of version {version}, and this library reads version {TraceFile.Version}", TraceFile.Signature.Length);
         }
 
-        _checksum = TraceFile.Checksum(uint.MaxValue, header);
+        _checksum = Crc32C.Append(uint.MaxValue, header);
     }
 
     /// <summary>A record's kind, and what it holds with its checksum after it, which is right.</summary>
@@ -85,7 +85,7 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
             throw Damaged($"The trace is cut short, or damaged: a record of {length} bytes, and {rest.Length} are left", start);
         }
 
-        uint checksum = TraceFile.Checksum(TraceFile.Checksum(_checksum, head), rest.AsSpan(0, (int)length));
+        uint checksum = Crc32C.Append(Crc32C.Append(_checksum, head), rest.AsSpan(0, (int)length));
         if (checksum != BinaryPrimitives.ReadUInt32LittleEndian(rest.AsSpan((int)length)))
         {
             throw Damaged("The trace is damaged: the checksum of a record is wrong", start);
