@@ -76,7 +76,14 @@ internal static class RefusalCases
         await using AbuseDevice device = AbuseDevice.Create(FileTarget.Open(file, new FileTargetOptions { Share = FileShare.ReadWrite }));
         await Check.RefusedAsync(() => UblkDisk.RecoverAsync(server.Id, device), "recovery without recovery",
             UblkFailure.NotRecoverable, UblkFailure.NoSuchDevice);
+
+        // What the kernel has not let go of yet is not dead, and stays: it is reaped as soon as it is.
         await UblkControl.ReapAsync();
+        while ((await UblkControl.ListAsync()).Count != 0)
+        {
+            await Task.Delay(100, scene.Token);
+            await UblkControl.ReapAsync();
+        }
     }
 
     private static async Task NoDiskAsync(Scene scene)
