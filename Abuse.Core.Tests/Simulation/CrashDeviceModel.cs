@@ -7,8 +7,8 @@ namespace Abuse.Core.Tests;
 /// <remarks>
 /// Written against the words of the rules, not against the explorer: a write is applied before it is answered; a FUA write is copied after it
 /// was applied and before it is answered; a flush has the unit copied between its submission and its answer. A write that fails was applied
-/// before that or never is. A failed flush does nothing; or it drops any of what was given before it: the cache then takes it for copied,
-/// unless a FUA write is to be copied.
+/// before that or never is. A failed flush does nothing; or the cache forgets any of the writes that it has and that were not copied, whole as
+/// they were given, unless a FUA write is to be copied.
 /// </remarks>
 internal sealed class CrashDeviceModel
 {
@@ -20,7 +20,7 @@ internal sealed class CrashDeviceModel
     private readonly IReadOnlyList<OpKind> _ops;
 
     internal CrashDeviceModel(IReadOnlyList<OpKind> ops, bool drops)
-        : this(ops, drops, [new State(-1, -1, -1, -1, 0, 0, 0)], 0)
+        : this(ops, drops, [new State("", -1, -1, 0, 0)], 0)
     {
     }
 
@@ -59,7 +59,7 @@ internal sealed class CrashDeviceModel
         HashSet<State> states = [.. _states.Select(state => state with { Wants = state.Wants | 1 << op })];
         for (int dropped = 0; _drops && _ops[op] == OpKind.FailedFlush && dropped <= _possible; dropped++)
         {
-            states.UnionWith([.. states.Where(state => !IsFuaPending(state)).Select(state => state with { Clean = state.Clean | CleanOf(state, dropped) })]);
+            states.UnionWith([.. states.Where(state => !IsFuaPending(state)).Select(state => state with { Cached = Without(state.Cached, dropped) })]);
         }
 
         return With(states, _possible);
@@ -79,8 +79,7 @@ internal sealed class CrashDeviceModel
         };
     }
 
-    private static int CleanOf(State state, int dropped) =>
-        (state.First >= 0 ? dropped >> state.First & 1 : 0) | (state.Second >= 0 ? (dropped >> state.Second & 1) << 1 : 0);
+    private static string Without(string cached, int dropped) => string.Concat(cached.Where(op => (dropped >> (op - '0') & 1) == 0));
 
     private bool IsFuaPending(State state) => Enumerable.Range(0, _ops.Count).Any(op =>
         _ops[op] is OpKind.FuaWrite or OpKind.FuaSecondHalf && (state.Applied >> op & 1) != 0 && (state.Wants >> op & 1) != 0);
@@ -94,17 +93,12 @@ internal sealed class CrashDeviceModel
         var left = new Queue<State>(_states);
         while (left.TryDequeue(out State state))
         {
-            Add(state with
-            {
-                DurableFirst = (state.Clean & 1) == 0 ? state.First : state.DurableFirst,
-                DurableSecond = (state.Clean & 2) == 0 ? state.Second : state.DurableSecond,
-                Wants = 0,
-            });
+            Add(Copy(state));
             for (int op = 0; _possible >> op != 0; op++)
             {
                 if ((_possible >> op & 1) != 0 && (state.Applied >> op & 1) == 0)
                 {
-                    Add(Apply(state, op));
+                    Add(state with { Cached = state.Cached + (char)('0' + op), Applied = state.Applied | 1 << op, Wants = state.Wants | 1 << op });
                 }
             }
         }
@@ -118,27 +112,23 @@ internal sealed class CrashDeviceModel
         }
     }
 
-    private State Apply(State state, int op)
+    private State Copy(State state)
     {
-        bool isFirst = _ops[op] is not (OpKind.SecondHalf or OpKind.FuaSecondHalf);
-        bool isSecond = _ops[op] is not (OpKind.FirstHalf or OpKind.FailedFirstHalf);
-        return state with
+        (int first, int second) = (state.DurableFirst, state.DurableSecond);
+        foreach (int op in state.Cached.Select(static op => op - '0'))
         {
-            First = isFirst ? op : state.First,
-            Second = isSecond ? op : state.Second,
-            Clean = state.Clean & ~((isFirst ? 1 : 0) | (isSecond ? 2 : 0)),
-            Applied = state.Applied | 1 << op,
-            Wants = state.Wants | 1 << op,
-        };
+            first = _ops[op] is OpKind.SecondHalf or OpKind.FuaSecondHalf ? first : op;
+            second = _ops[op] is OpKind.FirstHalf or OpKind.FailedFirstHalf ? second : op;
+        }
+
+        return state with { Cached = "", DurableFirst = first, DurableSecond = second, Wants = 0 };
     }
 
     /// <summary>What the unit is.</summary>
-    /// <param name="First">The write that is seen in the first half.</param>
-    /// <param name="Second">The write that is seen in the second half.</param>
+    /// <param name="Cached">The writes that were applied and not copied, a digit each, in the order in which they were applied.</param>
     /// <param name="DurableFirst">The one on the medium, in the first half.</param>
     /// <param name="DurableSecond">The one on the medium, in the second half.</param>
-    /// <param name="Clean">Halves that are taken for copied, a bit each.</param>
     /// <param name="Applied">Writes that were applied, a bit each.</param>
     /// <param name="Wants">Operations since which the unit was not copied, a bit each.</param>
-    private readonly record struct State(int First, int Second, int DurableFirst, int DurableSecond, int Clean, int Applied, int Wants);
+    private readonly record struct State(string Cached, int DurableFirst, int DurableSecond, int Applied, int Wants);
 }

@@ -26,6 +26,9 @@ internal sealed class CrashHistoryTests
         yield return new TestCaseData(6, 2, false, new[] { OpKind.FirstHalf, OpKind.Write, OpKind.Flush }).SetArgDisplayNames("halves, six operations");
         yield return new TestCaseData(4, 4, false, new[] { OpKind.FailedWrite, OpKind.Write, OpKind.FailedFlush, OpKind.Flush }).SetArgDisplayNames("failures");
         yield return new TestCaseData(4, 4, false, new[] { OpKind.FailedFirstHalf, OpKind.SecondHalf, OpKind.Flush }).SetArgDisplayNames("failures of halves");
+        OpKind[] halves = [OpKind.FirstHalf, OpKind.FuaSecondHalf, OpKind.Write, OpKind.FailedFlush];
+        yield return new TestCaseData(4, 4, true, halves).SetArgDisplayNames("a failed flush drops halves");
+        yield return new TestCaseData(4, 4, true, (OpKind[])[.. halves, OpKind.Flush]).SetArgDisplayNames("a failed flush drops halves, and one that does not");
         yield return new TestCaseData(4, 4, true, new[] { OpKind.Write, OpKind.FuaWrite, OpKind.FailedFlush, OpKind.Flush }).SetArgDisplayNames("a failed flush drops");
     }
 
@@ -66,6 +69,34 @@ internal sealed class CrashHistoryTests
         var cursor = new CrashCursor(new CrashHistory(trace, new DurabilityRules(Unit, IsVolatile: false)));
         cursor.MoveTo(3);
         Assert.That(cursor.Open.Select(row => cursor.History.Unit(row).Unit), Is.EqualTo(new long[] { 1 }));
+    }
+
+    /// <summary>The first write may be beneath the others or have been dropped: that the one is found must not hide the other.</summary>
+    [Test]
+    public void A_content_that_is_allowed_with_what_a_failed_flush_dropped_is_allowed_from_its_submission()
+    {
+        BlockTrace trace = Trace(Unit, static log =>
+        {
+            Write(log, 0, 1, 0, Unit / 2);
+            Write(log, 2, 4, 0, Unit / 2);
+            Write(log, 3, 5, 0, Unit);
+            log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, 6, default, null), 7, default, BioResult.IoError);
+        });
+        Assert.That(AllowedHalves(trace, 3), Does.Not.Contain((2, 3)));
+        Assert.That(AllowedHalves(trace, 4), Does.Contain((2, 3)));
+    }
+
+    [Test]
+    public void A_failed_flush_takes_nothing_back_that_a_FUA_write_of_another_part_has_stored()
+    {
+        BlockTrace trace = Trace(Unit, static log =>
+        {
+            Write(log, 0, 1, 0, Unit / 2);
+            Write(log, 2, 3, Unit / 2, Unit / 2, fua: true);
+            log.Complete(log.Add(new BioHead { Op = BioOp.Flush }, default, 4, default, null), 5, default, BioResult.IoError);
+            Write(log, 6, 7, 0, Unit / 2, content: 4);
+        });
+        Assert.That(AllowedHalves(trace, 8), Is.EquivalentTo(((int, int)[])[(1, 2), (4, 2)]));
     }
 
     [Test]
@@ -160,8 +191,7 @@ internal sealed class CrashHistoryTests
         for (int point = 0; point <= _events.Count; point++)
         {
             cursor.MoveTo(point);
-            ReadOnlyMemory<byte>[] contents = history.Unit(0).Contents;
-            (int, int)[] allowed = [.. Allowed(cursor).Select(version => (contents[version].Span[0] - 1, contents[version].Span[Unit / 2] - 1)).Distinct().Order()];
+            (int, int)[] allowed = [.. Halves(cursor).Select(static halves => (halves.First - 1, halves.Second - 1)).Distinct().Order()];
             if (!allowed.SequenceEqual(left[point]) || !cursor.IsAllowed(0, cursor.Base(0)))
             {
                 TestContext.Out.WriteLine($"{string.Join(' ', _events.Select(happened => $"{(happened.IsCompletion ? "done" : _ops[happened.Op])}{happened.Op}"))}, "
@@ -171,13 +201,22 @@ internal sealed class CrashHistoryTests
         }
 
         return 0;
+    }
 
-        static IEnumerable<int> Allowed(CrashCursor cursor)
+    /// <summary>What the first unit may hold where a failed flush drops, each of its halves by its first byte.</summary>
+    private static (int First, int Second)[] AllowedHalves(BlockTrace trace, long point)
+    {
+        var cursor = new CrashCursor(new CrashHistory(trace, new DurabilityRules(Unit, FailedFlush: FailedFlushEffect.Drops)));
+        cursor.MoveTo(point);
+        return [.. Halves(cursor).Distinct()];
+    }
+
+    private static IEnumerable<(int First, int Second)> Halves(CrashCursor cursor)
+    {
+        ReadOnlyMemory<byte>[] contents = cursor.History.Unit(0).Contents;
+        for (int version = cursor.Next(0, -1); version >= 0; version = cursor.Next(0, version))
         {
-            for (int version = cursor.Next(0, -1); version >= 0; version = cursor.Next(0, version))
-            {
-                yield return version;
-            }
+            yield return (contents[version].Span[0], contents[version].Span[Unit / 2]);
         }
     }
 

@@ -54,10 +54,12 @@ internal sealed class CrashMisuseTests
         (BlockTrace trace, _) = await TinyLog.RecordAsync(2, hasBarrier: false, flushesCommit: false);
         using var never = new SemaphoreSlim(0);
         bool hasFailed = false;
+        BlockTarget? kept = null;
         CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
         {
             if (hasFailed)
             {
+                kept = state.Image;
                 await never.WaitAsync();
             }
 
@@ -65,7 +67,61 @@ internal sealed class CrashMisuseTests
             return hasFailed ? CrashVerdict.SilentWrong("two") : CrashVerdict.Recovered;
         }, new CrashExplorerOptions { Workers = 1, CheckTimeout = TimeSpan.FromMilliseconds(100) });
         Assert.That(report.Failure!.Verdict.Explanation, Is.EqualTo("two"));
+        Assert.That(new TargetCaller(kept!, TargetPath.MayNotBlock).Flush(), Is.EqualTo(BioResult.Offline), "its image is gone");
         never.Release(100);
+    }
+
+    [Test]
+    public async Task A_cancellation_ends_the_search_for_a_plainer_failure()
+    {
+        (BlockTrace trace, _) = await TinyLog.RecordAsync(2, hasBarrier: false, flushesCommit: false);
+        using var cancellation = new CancellationTokenSource();
+        var never = new TaskCompletionSource();
+        bool hasFailed = false;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
+        {
+            if (hasFailed)
+            {
+                await cancellation.CancelAsync();
+                await never.Task;
+            }
+
+            hasFailed = state.Id.Contains(',', StringComparison.Ordinal);
+            return hasFailed ? CrashVerdict.SilentWrong("two") : CrashVerdict.Recovered;
+        }, new CrashExplorerOptions { Workers = 1, CheckTimeout = TimeSpan.FromHours(1) }, cancellation.Token).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.That(report.Failure!.Verdict.Explanation, Is.EqualTo("two"));
+        Assert.That(report.Notes.Single(), Does.StartWith("It was cancelled before the failure was as plain"));
+        never.SetResult();
+    }
+
+    [Test]
+    public async Task Whoever_is_told_of_progress_does_not_stop_the_workers()
+    {
+        (BlockTrace trace, _) = await TinyLog.RecordAsync(2);
+        using var isTold = new ManualResetEventSlim();
+        using var isNext = new ManualResetEventSlim();
+        int checks = 0;
+        bool? wentOn = null;
+        var progress = new Teller(() =>
+        {
+            isTold.Set();
+            wentOn ??= isNext.Wait(TimeSpan.FromSeconds(20));
+        });
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, _ =>
+        {
+            if (Interlocked.Increment(ref checks) == 1)
+            {
+                isTold.Wait(TimeSpan.FromSeconds(20));
+            }
+            else
+            {
+                isNext.Set();
+            }
+
+            return new(CrashVerdict.Recovered);
+        }, new CrashExplorerOptions { Workers = 1, Progress = progress });
+        report.ThrowIfFailed();
+        Assert.That(wentOn, Is.True, "the next check was made while it was told");
     }
 
     /// <summary>A payload times 1.1 and 128 bytes an operation: what the issue allows.</summary>
@@ -79,6 +135,11 @@ internal sealed class CrashMisuseTests
         long taken = Measure(bytes, operations);
         TestContext.Out.WriteLine($"{(taken - payload) / (double)operations:F1} bytes an operation beside what is written");
         Assert.That(taken, Is.LessThan((payload * 1.1) + (128.0 * operations)).And.GreaterThan(payload));
+    }
+
+    private sealed class Teller(Action tell) : IProgress<CrashProgress>
+    {
+        public void Report(CrashProgress value) => tell();
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -115,6 +115,30 @@ internal sealed class KeyedOracleTests
     }
 
     [Test]
+    public void A_sync_that_began_after_a_judgement_counts()
+    {
+        var oracle = new KeyedOracle<string, int>(_recorder, KeyedPromise.Prefix);
+        oracle.BeginPut("k", 1).Acknowledge();
+        Assert.That(oracle.Judge(_recorder.Happened, static _ => default), Is.EqualTo(CrashVerdict.Recovered), "no sync yet");
+        oracle.BeginSync().Acknowledge();
+        Assert.That(oracle.Judge(_recorder.Happened, static _ => default).Outcome, Is.EqualTo(CrashOutcome.SilentWrong));
+    }
+
+    [Test]
+    public void A_hundred_thousand_keys_are_judged()
+    {
+        const int Keys = 100_000;
+        var oracle = new KeyedOracle<int, int>(_recorder, KeyedPromise.Prefix);
+        for (int key = 0; key < Keys; key++)
+        {
+            oracle.BeginPut(key, key).Acknowledge();
+        }
+
+        Assert.That(oracle.Judge(Keys, static key => key < Keys - 1 ? KeyedContent.Of(key) : default), Is.EqualTo(CrashVerdict.Recovered), "without the last");
+        Assert.That(oracle.Judge(Keys, static key => key > 0 ? KeyedContent.Of(key) : default).Explanation, Does.Contain("is missing on key \"0\""));
+    }
+
+    [Test]
     public async Task Many_threads_may_tell_it()
     {
         var oracle = new KeyedOracle<int, int>(_recorder);

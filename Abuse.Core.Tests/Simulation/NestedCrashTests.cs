@@ -53,15 +53,15 @@ internal sealed class NestedCrashTests
         Assert.That(images.Keys.Count(static id => id.Contains('/', StringComparison.Ordinal)), Is.GreaterThan(5));
         foreach ((string id, byte[] image) in images)
         {
-            await CrashExplorer.ReplayAsync(trace, id, state =>
+            byte[]? met = null;
+            CrashVerdict verdict = await CrashExplorer.ReplayAsync(trace, id, state =>
             {
-                if (state.Id == id)
-                {
-                    TestBytes.AssertSame(new TargetCaller(state.Image, TargetPath.MayNotBlock).Read(0, Size), image, id);
-                }
-
+                met = state.Id == id ? new TargetCaller(state.Image, TargetPath.MayNotBlock).Read(0, Size) : met;
                 return RecoverAsync(state, clearsFirst: false);
             });
+            Assert.That(verdict, Is.EqualTo(CrashVerdict.Recovered), id);
+            Assert.That(met, Is.Not.Null, id);
+            TestBytes.AssertSame(met, image, id);
         }
     }
 
@@ -99,6 +99,65 @@ internal sealed class NestedCrashTests
         Assert.That(report.Failure!.Verdict.Outcome, Is.EqualTo(CrashOutcome.Hung));
         Assert.That(report.Failure.Id, Does.Contain('/'));
         never.Release(100);
+    }
+
+    [Test]
+    public async Task A_recovery_that_hangs_when_it_is_run_again_does_not_hold_the_report_up()
+    {
+        BlockTrace trace = await RecordAsync();
+        var never = new TaskCompletionSource();
+        bool hasFailed = false;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
+        {
+            if (hasFailed)
+            {
+                await never.Task;
+            }
+
+            hasFailed = state.Id.Contains('/', StringComparison.Ordinal);
+            return hasFailed ? CrashVerdict.SilentWrong("cut short") : await RecoverAsync(state, clearsFirst: false);
+        }, Nested with { Workers = 1, CheckTimeout = TimeSpan.FromSeconds(1) }).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.That(report.Failure!.Verdict.Explanation, Is.EqualTo("cut short"));
+        Assert.That(report.Failure.Id, Does.Contain('/'));
+        Assert.That(report.Notes.Single(), Does.Contain("run again, and did not end within"));
+        never.SetResult();
+    }
+
+    [Test]
+    public async Task A_worker_that_was_given_up_checks_no_crash_of_its_recovery()
+    {
+        BlockTrace trace = await RecordAsync();
+        var go = new TaskCompletionSource();
+        int nested = 0, ended = 0;
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, async state =>
+        {
+            Interlocked.Add(ref nested, state.Id.Contains('/', StringComparison.Ordinal) ? 1 : 0);
+            new TargetCaller(state.Image, TargetPath.MayNotBlock).Write(8192, TestBytes.Of(1, 512));
+            await go.Task;
+            Interlocked.Increment(ref ended);
+            return CrashVerdict.Recovered;
+        }, Nested with { Workers = 1, CheckTimeout = TimeSpan.FromMilliseconds(50) });
+        Assert.That(report.Failure!.Verdict.Outcome, Is.EqualTo(CrashOutcome.Hung));
+
+        // What waits for it goes on within the call, as far as it goes.
+        await Task.Run(go.SetResult);
+        Assert.That((ended, nested), Is.EqualTo((1, 0)));
+    }
+
+    [Test]
+    public async Task A_recovery_that_writes_more_than_is_recorded_is_told_and_a_verdict_stays([Values] bool fails)
+    {
+        BlockTrace trace = await RecordAsync();
+        CrashReport report = await CrashExplorer.ExploreAsync(trace, state =>
+        {
+            var caller = new TargetCaller(state.Image, TargetPath.MayNotBlock);
+            Assert.That(caller.Write(8192, TestBytes.Of(1, 4096)), Is.EqualTo(BioResult.Ok));
+            Assert.That(caller.Write(8192, TestBytes.Of(1, 512)), Is.EqualTo(BioResult.NoSpace));
+            return new(fails ? CrashVerdict.DetectedLoss("It is full.") : CrashVerdict.Recovered);
+        }, Nested with { NestedBytes = 4096 });
+        Assert.That(report.Failure!.Verdict.Outcome, Is.EqualTo(fails ? CrashOutcome.DetectedLoss : CrashOutcome.Threw));
+        Assert.That(report.Failure.Verdict.Explanation, Is.EqualTo(
+            (fails ? "It is full. " : "") + "The recovery wrote more than 4 KiB: its crashes can't be tried."));
     }
 
     [Test]

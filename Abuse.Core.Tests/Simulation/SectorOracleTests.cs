@@ -40,6 +40,31 @@ internal sealed class SectorOracleTests
     }
 
     [Test]
+    public async Task A_unit_of_which_not_all_orders_were_tried_is_not_judged_and_others_are()
+    {
+        int unit = DiskProfile.Nvme.AtomicUnit;
+        var log = new TraceLog();
+        for (int i = 0; i < 13; i++)
+        {
+            log.Add(new BioHead { Op = BioOp.Write, Offset = i * 512, Length = 512 }, new BioSpans(TestBytes.Of(i, 512)), i, default, null);
+        }
+
+        log.Add(new BioHead { Op = BioOp.Write, Offset = unit, Length = 512 }, new BioSpans(TestBytes.Of(13, 512)), 13, default, null);
+        var geometry = new BlockGeometry(2 * unit) { Features = BlockFeatures.All, AtomicUnit = unit };
+        var oracle = new SectorOracle(new BlockTrace(geometry, new PageStore(2 * unit), log, [], 14));
+        var disk = new MemoryTarget(2 * unit);
+        var caller = new TargetCaller(disk, TargetPath.MayNotBlock);
+        for (int i = 3; i < 13; i++)
+        {
+            caller.Write(i * 512, TestBytes.Of(i, 512));
+        }
+
+        Assert.That(await oracle.JudgeAsync(14, disk), Is.EqualTo(CrashVerdict.Recovered), "ten of thirteen");
+        caller.Write(unit, TestBytes.Of(14, 512));
+        Assert.That((await oracle.JudgeAsync(14, disk)).Explanation, Does.StartWith($"The unit at {unit} has what no write left there"));
+    }
+
+    [Test]
     public async Task A_unit_that_can_t_be_read_is_a_loss_that_is_told()
     {
         BlockTrace trace = await RecordAsync(1);

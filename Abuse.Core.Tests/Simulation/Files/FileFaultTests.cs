@@ -8,16 +8,6 @@ namespace Abuse.Core.Tests;
 [CancelAfter(60_000)]
 internal sealed class FileFaultTests(CrashRules rules)
 {
-    /// <summary>A disk of which writes fail as the test says.</summary>
-    private sealed class FailingDisk(BlockTarget disk) : BlockTarget
-    {
-        internal Func<BioHead, bool> Fails { get; set; } = static _ => false;
-
-        public override BlockGeometry Geometry => disk.Geometry;
-
-        public override BioResult Execute(in BioHead bio, BioSpans data) => Fails(bio) ? BioResult.MediaFailure : disk.Execute(bio, data);
-    }
-
     [Test]
     public async Task A_failed_page_is_told_once_by_each_stream_s_sync_and_treated_as_the_file_system_does(
         [Values] FailedSync failedSync, [Values] bool atSync)

@@ -60,15 +60,17 @@ internal sealed class CrashExploration
 
         using var watch = new PeriodicTimer(TimeSpan.FromMilliseconds(Math.Clamp(_options.CheckTimeout.TotalMilliseconds / 4, 10, 250)), _time);
         Task tick = watch.WaitForNextTickAsync(CancellationToken.None).AsTask();
+        Task all = Task.WhenAll(running.Select(static one => one.Task));
         while (running.Count != 0)
         {
-            await Task.WhenAny(Task.WhenAll(running.Select(static one => one.Task)), tick).ConfigureAwait(false);
+            await Task.WhenAny(all, tick).ConfigureAwait(false);
             if (tick.IsCompleted)
             {
                 tick = watch.WaitForNextTickAsync(CancellationToken.None).AsTask();
             }
 
             Tell();
+            bool hasChanged = false;
             for (int i = running.Count; i-- > 0;)
             {
                 (CrashWorker worker, Task task) = running[i];
@@ -76,13 +78,18 @@ internal sealed class CrashExploration
                 {
                     await task.ConfigureAwait(false);
                     running.RemoveAt(i);
+                    hasChanged = true;
                 }
                 else if (worker.Watch.TryGiveUp(_options.CheckTimeout) is { } hung)
                 {
                     Note(worker.Current.Number, worker.Current.Pick, hung);
                     running[i] = Start();
+                    hasChanged = true;
                 }
             }
+
+            // Not at each tick: every one would hang one more continuation on those that run long.
+            all = hasChanged ? Task.WhenAll(running.Select(static one => one.Task)) : all;
         }
 
         return await ReportAsync().ConfigureAwait(false);
@@ -90,19 +97,24 @@ internal sealed class CrashExploration
 
     private void Tell()
     {
-        if (_options.Progress is { } progress)
+        if (_options.Progress is not { } progress)
         {
-            lock (_lock)
-            {
-                progress.Report(new CrashProgress
-                {
-                    Stage = _plan.Stage,
-                    States = _states + _tally.States,
-                    Duplicates = _plan.Duplicates,
-                    Elapsed = _time.GetElapsedTime(_start),
-                });
-            }
+            return;
         }
+
+        CrashProgress now;
+        lock (_lock)
+        {
+            now = new CrashProgress
+            {
+                Stage = _plan.Stage,
+                States = _states + _tally.States,
+                Duplicates = _plan.Duplicates,
+                Elapsed = _time.GetElapsedTime(_start),
+            };
+        }
+
+        progress.Report(now);
     }
 
     private (CrashWorker Worker, Task Task) Start()
@@ -116,7 +128,7 @@ internal sealed class CrashExploration
         var batch = new CrashPick[BatchSize];
         while (Take(batch, out long number) is > 0 and int count)
         {
-            for (int i = 0; i < count && !IsBeyond(number + i); i++)
+            for (int i = 0; i < count && !IsBeyond(number + i) && !_cancellation.IsCancellationRequested; i++)
             {
                 CrashFault? fault = await worker.CheckAsync(number + i, batch[i]).ConfigureAwait(false);
                 if (worker.Watch.IsGivenUp)
@@ -170,9 +182,13 @@ internal sealed class CrashExploration
         {
             notes.Add("It was cancelled: what is said is of the states until then.");
         }
-        else if (_first is null && _plan.HasEndedEarly)
+        else if (_first is null && _plan.HasSpentStates)
         {
             notes.Add(Said($"The budget of {_limits.MaxStates:N0} states ({nameof(CrashExplorerOptions.MaxStates)}) was spent while trying {_plan.Stage}: there are more."));
+        }
+        else if (_first is null && _plan.HasSpentPicks)
+        {
+            notes.Add(Said($"It ended while trying {_plan.Stage}, since of many states that were looked at few were new: there may be more. A larger {nameof(CrashExplorerOptions.MaxStates)} ({_limits.MaxStates:N0} now) looks at more."));
         }
 
         if (_history.Unfinished != 0)
@@ -187,13 +203,13 @@ internal sealed class CrashExploration
 
         CrashFailure? failure = _first is null
             ? null
-            : await new CrashMinimizer(_history, _check, _options, _limits.Filter, notes).RunAsync(_first.Pick, _first.Fault).ConfigureAwait(false);
+            : await new CrashMinimizer(_history, _check, _options, _limits.Filter, notes, _cancellation).RunAsync(_first.Pick, _first.Fault).ConfigureAwait(false);
         return new CrashReport
         {
             States = _states,
             NestedStates = _tally.States,
             Duplicates = _plan.Duplicates,
-            IsExhaustive = _plan.IsExhaustive && _tally.Unfinished == 0,
+            IsExhaustive = _plan.IsExhaustive && _states == _given && _tally.Unfinished == 0 && (failure is null || _options.NestedDepth == 0),
             Outcomes = Enumerable.Range(0, _outcomes.Length).Where(outcome => _outcomes[outcome] != 0)
                 .ToDictionary(static outcome => (CrashOutcome)outcome, outcome => _outcomes[outcome]),
             Failure = failure,

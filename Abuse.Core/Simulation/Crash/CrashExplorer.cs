@@ -31,7 +31,7 @@ public static class CrashExplorer
         return await new CrashExploration(new CrashHistory(trace, DurabilityRules.Of(trace, options)), check, options, cancellationToken).RunAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Checks one state.</summary>
+    /// <summary>Checks one state, however long the check takes: <see cref="CrashExplorerOptions.CheckTimeout"/> is ignored.</summary>
     /// <param name="trace">The workload that the state is of.</param>
     /// <param name="id">The state's <see cref="CrashState.Id"/>.</param>
     /// <param name="check">As for <see cref="ExploreAsync"/>.</param>

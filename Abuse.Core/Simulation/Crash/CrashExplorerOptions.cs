@@ -95,6 +95,9 @@ public sealed record CrashExplorerOptions
         }
     } = 200;
 
+    /// <summary>How many bytes a recovery may write, if it is to be crashed.</summary>
+    internal long NestedBytes { get; init; } = 2L << 30;
+
     /// <summary>The clock for <see cref="CheckTimeout"/> and for what reports say of time; the system's if not given.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 

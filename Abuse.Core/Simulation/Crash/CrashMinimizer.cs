@@ -7,14 +7,19 @@ internal sealed class CrashMinimizer(
     Func<CrashState, ValueTask<CrashVerdict>> check,
     CrashExplorerOptions options,
     Func<CrashCursor, bool>? filter,
-    List<string> notes)
+    List<string> notes,
+    CancellationToken cancellationToken)
 {
     /// <summary>How many checks may be made for it.</summary>
     private const int MostChecks = 2000;
 
-    private readonly CrashProbe _probe = new(check, options);
+    private readonly CrashWatch _watch = new(options.TimeProvider);
     private CrashFault _fault = null!;
-    private bool _isHung;
+
+    /// <summary>Whether a check hung or it was cancelled: what there is then is as plain as it gets.</summary>
+    private bool _hasEnded = cancellationToken.IsCancellationRequested;
+
+    private CrashProbe Probe => field ??= new CrashProbe(check, options, watch: _watch);
 
     internal async Task<CrashFailure> RunAsync(CrashPick pick, CrashFault fault)
     {
@@ -38,18 +43,35 @@ internal sealed class CrashMinimizer(
             crashes.Add(CrashBlame.Of(cursor));
         }
 
+        if (cancellationToken.IsCancellationRequested)
+        {
+            notes.Add("It was cancelled before the failure was as plain as it can be.");
+        }
+
         return new CrashFailure(CrashId.Of(cursor), _fault.Verdict, crashes);
     }
 
     /// <summary>Whether a recovery that was cut short does the same again. If not, it is said, and the first crash stays as it is.</summary>
     private async Task<bool> IsSameEachTimeAsync(CrashCursor cursor)
     {
-        if (_fault.Inner is not { } inner)
+        if (_fault.Inner is not { } inner || _hasEnded)
         {
             return true;
         }
 
-        BlockTrace again = (await _probe.RecordAsync(cursor, new CrashOverlay(cursor)).ConfigureAwait(false)).Recovery;
+        BlockTrace? again = await WaitAsync<BlockTrace>(async () => (await Probe.RecordAsync(cursor, new CrashOverlay(cursor)).ConfigureAwait(false)).Recovery).ConfigureAwait(false);
+        if (again is null && cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+
+        if (again is null)
+        {
+            notes.Add(FormattableString.Invariant(
+                $"The recovery from {CrashId.Of(cursor)} was run again, and did not end within {options.CheckTimeout}: the failure is as it was found."));
+            return false;
+        }
+
         string? difference = CrashReplay.Difference(inner.Recovery, again);
         if (difference is not null)
         {
@@ -68,7 +90,7 @@ internal sealed class CrashMinimizer(
         {
             (int Row, int Version)[] choices = cursor.Choices();
             bool reduced = false;
-            for (int from = 0; from < choices.Length && _probe.Checks < MostChecks && !_isHung; from += size)
+            for (int from = 0; from < choices.Length && Probe.Checks < MostChecks && !_hasEnded; from += size)
             {
                 (int Row, int Version)[] group = choices[from..Math.Min(from + size, choices.Length)];
                 Set(cursor, group.Select(choice => (choice.Row, cursor.Base(choice.Row))));
@@ -89,16 +111,23 @@ internal sealed class CrashMinimizer(
     }
 
     /// <summary>A check that hangs in a plainer state ends the search, and the state counts as right.</summary>
-    private async Task<CrashFault?> TryAsync(CrashCursor cursor, int depth)
+    private Task<CrashFault?> TryAsync(CrashCursor cursor, int depth) =>
+        WaitAsync(() => Probe.RunAsync(cursor, new CrashOverlay(cursor), depth).AsTask());
+
+    /// <summary>Waits as long as a check may take. What hangs is left to itself, with an image that fails from then on.</summary>
+    /// <returns>What came of it; null if that was the end.</returns>
+    private async Task<T?> WaitAsync<T>(Func<Task<T?>> probe)
+        where T : class
     {
-        Task<CrashFault?> probing = Task.Run(() => _probe.RunAsync(cursor, new CrashOverlay(cursor), depth).AsTask());
+        Task<T?> probing = Task.Run(probe, CancellationToken.None);
         try
         {
-            return await probing.WaitAsync(options.CheckTimeout, options.TimeProvider).ConfigureAwait(false);
+            return await probing.WaitAsync(options.CheckTimeout, options.TimeProvider, cancellationToken).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
-            _isHung = true;
+            _hasEnded = true;
+            _watch.GiveUp();
             return null;
         }
     }

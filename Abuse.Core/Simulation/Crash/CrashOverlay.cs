@@ -89,16 +89,37 @@ internal sealed class CrashOverlay(CrashCursor cursor)
     {
         for (long at = offset, end = offset + length; at < end;)
         {
-            int start = (int)at & (PageStore.PageSize - 1);
-            int part = (int)Math.Min(end - at, PageStore.PageSize - start);
             long page = at >> PageStore.PageBits;
-            if (_written.ContainsKey(page) || !cursor.History.IsHole(page, out _))
+            long next = page + 1;
+            bool isHole = !_written.ContainsKey(page) && cursor.History.IsHole(page, out next);
+            long to = Math.Min(end, (isHole ? next : page + 1) << PageStore.PageBits);
+            if (!isHole)
             {
-                Own(page).AsSpan(start, part).Clear();
+                Clear(Own(page), page, at, to);
+            }
+            else if (next - page > _written.Count)
+            {
+                // A long hole costs what was written in it, and not its pages.
+                foreach ((long number, byte[] written) in _written)
+                {
+                    Clear(written, number, at, to);
+                }
+            }
+            else
+            {
+                to = Math.Min(end, (page + 1) << PageStore.PageBits);
             }
 
-            at += part;
+            at = to;
         }
+    }
+
+    /// <summary>Clears what a page has of a range.</summary>
+    private static void Clear(byte[] bytes, long page, long from, long to)
+    {
+        long start = page << PageStore.PageBits;
+        int first = (int)Math.Clamp(from - start, 0, PageStore.PageSize);
+        bytes.AsSpan(first, (int)Math.Clamp(to - start, first, PageStore.PageSize) - first).Clear();
     }
 
     /// <summary>Reads within a page.</summary>

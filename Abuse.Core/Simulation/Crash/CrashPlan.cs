@@ -35,17 +35,20 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
     /// <summary>Whether every state that there can be was given.</summary>
     internal bool IsExhaustive { get; private set; }
 
-    /// <summary>Whether the budget ended it.</summary>
-    internal bool HasEndedEarly { get; private set; }
+    /// <summary>Whether there was one more state than may be given, which ended it.</summary>
+    internal bool HasSpentStates { get; private set; }
+
+    /// <summary>Whether it ended because of many picks few were new.</summary>
+    internal bool HasSpentPicks { get; private set; }
 
     /// <summary>The states to check.</summary>
     internal IEnumerable<CrashPick> Picks()
     {
         foreach (CrashPick pick in All())
         {
-            if (++_picks > PicksForState * limits.MaxStates || _seen.Count == limits.MaxStates)
+            if (++_picks > PicksForState * limits.MaxStates)
             {
-                HasEndedEarly = true;
+                HasSpentPicks = true;
                 yield break;
             }
 
@@ -64,16 +67,22 @@ internal sealed class CrashPlan(CrashHistory history, CrashPlanLimits limits)
                 continue;
             }
 
-            if (_seen.Add((_cursor.Hash, _cursor.Marks)))
-            {
-                _inVain = 0;
-                yield return pick;
-            }
-            else
+            if (_seen.Contains((_cursor.Hash, _cursor.Marks)))
             {
                 Duplicates++;
                 _inVain++;
+                continue;
             }
+
+            if (_seen.Count == limits.MaxStates)
+            {
+                HasSpentStates = true;
+                yield break;
+            }
+
+            _seen.Add((_cursor.Hash, _cursor.Marks));
+            _inVain = 0;
+            yield return pick;
         }
 
         IsExhaustive = !_hasSkipped && history.Unfinished == 0;

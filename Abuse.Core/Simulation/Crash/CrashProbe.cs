@@ -20,15 +20,30 @@ internal sealed class CrashProbe(
         }
 
         (CrashVerdict verdict, BlockTrace recovery) = await RecordAsync(cursor, overlay).ConfigureAwait(false);
+        if (watch?.IsGivenUp == true)
+        {
+            return null;
+        }
+
         return verdict.IsFailure ? new CrashFault(verdict) : await RunInnerAsync(cursor, recovery, depth).ConfigureAwait(false);
     }
 
     /// <summary>Checks a state, and records what the recovery does to the disk.</summary>
     internal async ValueTask<(CrashVerdict Verdict, BlockTrace Recovery)> RecordAsync(CrashCursor cursor, CrashOverlay overlay)
     {
-        var recorder = BlockRecorder.Over(overlay.Open());
+        var recorder = BlockRecorder.Over(overlay.Open(), options.NestedBytes);
         CrashVerdict verdict = await CheckAsync(cursor, overlay, recorder).ConfigureAwait(false);
-        return (verdict, recorder.Stop());
+        if (recorder.TryStop() is { } recovery)
+        {
+            return (verdict, recovery);
+        }
+
+        // The rest of its writes failed, and what the check says may come of that: its outcome stays, and the cause is said.
+        string full = $"The recovery wrote more than {ByteSize.Format(options.NestedBytes)}: its crashes can't be tried.";
+        verdict = verdict.IsFailure
+            ? new CrashVerdict(verdict.Outcome, $"{verdict.Explanation} {full}")
+            : new CrashVerdict(CrashOutcome.Threw, full);
+        return (verdict, new BlockTrace(overlay.Geometry, new PageStore(0), new TraceLog(), [], events: 0));
     }
 
     private async ValueTask<CrashFault?> RunInnerAsync(CrashCursor cursor, BlockTrace recovery, int depth)

@@ -18,6 +18,10 @@ internal sealed class CrashWatch(TimeProvider time)
         lock (_lock)
         {
             (_overlay, _since) = (overlay, now);
+            if (IsGivenUp)
+            {
+                overlay.Close();
+            }
         }
     }
 
@@ -42,6 +46,16 @@ internal sealed class CrashWatch(TimeProvider time)
         lock (_lock)
         {
             _inner.Pop();
+        }
+    }
+
+    /// <summary>Leaves the worker to itself, in a check or between two. Its image fails from now on.</summary>
+    internal void GiveUp()
+    {
+        lock (_lock)
+        {
+            IsGivenUp = true;
+            _overlay?.Close();
         }
     }
 

@@ -90,6 +90,7 @@ public sealed class KeyedOracle<TKey, TValue>
         lock (_lock)
         {
             _operations.Add(operation);
+            _judge = null;
             return operation;
         }
     }

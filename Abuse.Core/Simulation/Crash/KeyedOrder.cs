@@ -7,30 +7,40 @@ namespace Abuse.Core;
 internal sealed class KeyedOrder<TKey, TValue>(KeyedPromise promise, long point, long synced)
     where TKey : notnull
 {
-    private int _tries;
-
+    /// <summary>Tries every way to say which operation is the last one seen of each key, the newest first.</summary>
     /// <returns>What is wrong; null if nothing is, or too many ways would have to be tried.</returns>
     internal string? FindContradiction(List<KeyedSight<TKey, TValue>> seen)
     {
-        var last = new KeyedOperation<TKey, TValue>?[seen.Count];
+        int[] candidates = [.. seen.Select(static sight => sight.Candidates.Length - 1)];
+        KeyedOperation<TKey, TValue>?[] last = [.. seen.Select(static sight => sight.Candidates[^1])];
         string? contradiction = null;
-        return TryAll(seen, last, 0, ref contradiction) ? null : contradiction;
-    }
-
-    /// <summary>Tries every way to say which operation is the last one seen of each key, the newest first.</summary>
-    private bool TryAll(List<KeyedSight<TKey, TValue>> seen, KeyedOperation<TKey, TValue>?[] last, int index, ref string? contradiction)
-    {
-        if (index == seen.Count)
+        for (int tries = 0; tries <= KeyedJudge<TKey, TValue>.MostTries; tries++)
         {
             string? found = Contradiction(seen, last);
+            if (found is null)
+            {
+                return null;
+            }
+
             contradiction ??= found;
-            return found is null || ++_tries > KeyedJudge<TKey, TValue>.MostTries;
+            if (!Advance(seen, candidates, last))
+            {
+                return contradiction;
+            }
         }
 
-        for (int i = seen[index].Candidates.Length; i-- > 0;)
+        return null;
+    }
+
+    /// <summary>Goes to the next way, the last key's candidate first; false after all.</summary>
+    private static bool Advance(List<KeyedSight<TKey, TValue>> seen, int[] candidates, KeyedOperation<TKey, TValue>?[] last)
+    {
+        for (int key = seen.Count; key-- > 0;)
         {
-            last[index] = seen[index].Candidates[i];
-            if (TryAll(seen, last, index + 1, ref contradiction))
+            bool isOver = candidates[key] == 0;
+            candidates[key] = isOver ? seen[key].Candidates.Length - 1 : candidates[key] - 1;
+            last[key] = seen[key].Candidates[candidates[key]];
+            if (!isOver)
             {
                 return true;
             }

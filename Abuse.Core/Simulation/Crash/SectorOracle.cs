@@ -4,7 +4,8 @@ namespace Abuse.Core;
 
 /// <summary>
 /// Knows from a trace what each atomic unit of a disk may hold after a power loss, and judges what a disk holds: one that is simulated, or one that a
-/// layer (a cache, a translation, a mirror) makes of a disk that lost power beneath it.
+/// layer (a cache, a translation, a mirror) makes of a disk that lost power beneath it. Nothing is reported that is not proved wrong: a unit whose
+/// overlapping parts can land in more than 4096 ways is not judged.
 /// </summary>
 /// <remarks>
 /// To test a layer, record its submitters above it and its own I/O beneath it (<see cref="BlockRecorderOptions.Below"/>), explore the trace from
@@ -124,9 +125,14 @@ public sealed class SectorOracle
         return CrashVerdict.Recovered;
     }
 
-    /// <summary>What is wrong with a unit; null if nothing is.</summary>
+    /// <summary>What is wrong with a unit; null if nothing is, or nothing is proved.</summary>
     private string? Explain(long point, UnitVersions unit, ReadOnlySpan<byte> content)
     {
+        if (!unit.IsWhole)
+        {
+            return null;
+        }
+
         int found = -1;
         for (int version = unit.Contents.Length; version-- > 0;)
         {

@@ -7,9 +7,10 @@ namespace Abuse.Core;
 /// <remarks>
 /// <para>
 /// A unit is durable as it was after some of its writes. Of two writes, one answered before the other was submitted, the first is applied
-/// first, and the second is not there without it, unless the first failed or was dropped. So the sets of writes that may be there are found
-/// by applying, again and again, any write that nothing forbids; a set is allowed from the last submission in it, and the last failed flush
-/// that dropped one it lacks, to the first event at which a write that is not in it is durable. Sets in which the same writes are seen, byte by byte, are one version.
+/// first, and the second is not there without it, unless the first failed, or a failed flush dropped it before what was applied after it was
+/// durable. So the sets of writes that may be there are found by applying, again and again, any write that nothing forbids; a set is allowed
+/// from the last submission in it, and the last failed flush that dropped one it lacks, to the first event at which a write that is not in it
+/// is durable. Sets in which the same writes are seen, byte by byte, are one version.
 /// </para>
 /// <para>The search ends at <see cref="MostStates"/>: <see cref="IsWhole"/> says whether it was before its end.</para>
 /// </remarks>
@@ -77,7 +78,13 @@ internal sealed class UnitOrders
                 continue;
             }
 
-            Add(Apply(state, i));
+            // What is missing beneath a write that was durable before the flush that failed was not that flush's to drop.
+            OrderState next = Apply(state, i);
+            if (next.From <= writer.DurableAt)
+            {
+                Add(next);
+            }
+
             blocked = writer.IsOptional ? blocked : Math.Min(blocked, writer.Completed);
         }
     }
@@ -114,7 +121,7 @@ internal sealed class UnitOrders
     private void Add(OrderState state)
     {
         string name = string.Join(',', state.Seen);
-        if (!_known.Add($"{state.Low};{string.Join(',', state.Above)};{name}"))
+        if (!_known.Add($"{state.Low};{string.Join(',', state.Above)};{state.From};{name}"))
         {
             return;
         }

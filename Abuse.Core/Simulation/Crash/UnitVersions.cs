@@ -10,6 +10,9 @@ internal sealed record UnitVersions(long Unit, int[] Bios, ReadOnlyMemory<byte>[
     /// <summary>For each version of another order the writes that are seen in it, in order of submission.</summary>
     internal int[][] Orders { get; init; } = [];
 
+    /// <summary>Whether these are all. If not, what is not among them may be there as well, and at other times.</summary>
+    internal bool IsWhole { get; init; } = true;
+
     /// <summary>How many versions there are in the order of submission.</summary>
     internal int Chain => Bios.Length + 1;
 

@@ -29,7 +29,7 @@ internal sealed class UnitVersionsMaker(BlockTrace trace, CrashDurability durabi
         var orders = new UnitOrders(writers, initial.Length);
         Unfinished += orders.IsWhole ? 0 : 1;
         int[][] others = AddOrders(orders, writers, start, contents, ref from, ref lostAt);
-        return new UnitVersions(unit, [.. bios], [.. contents], HashAll(unit, contents), from, lostAt) { Orders = others };
+        return new UnitVersions(unit, [.. bios], [.. contents], HashAll(unit, contents), from, lostAt) { Orders = others, IsWhole = orders.IsWhole };
     }
 
     private UnitWriter WriterOf(int number, long start, int length)

@@ -48,7 +48,10 @@ internal sealed class FileNode(long id)
     /// <summary>Minimum: the slots with the places of its pages.</summary>
     internal Dictionary<long, MetadataSlot> MapSlots { get; } = [];
 
-    /// <summary>Minimum: whether no power loss can bring its last name back.</summary>
+    /// <summary>Minimum: how many times a slot ceased to name it and may name it still on the disk.</summary>
+    internal int Claims { get; set; }
+
+    /// <summary>Minimum: whether it has no name, and no power loss can bring one back.</summary>
     internal bool IsGone { get; set; }
 
     internal FilePage PageAt(long index)

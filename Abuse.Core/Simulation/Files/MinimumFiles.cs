@@ -3,7 +3,7 @@ namespace Abuse.Core;
 /// <summary>Files with no more than POSIX promises: each name, size, map of pages and sector of data for itself. Under the directory's gate.</summary>
 /// <remarks>
 /// A name has one slot from its making until its end is durable, so that of what the name stood for meanwhile a power loss leaves one thing.
-/// A file's pages and slots are free once no power loss can bring its last name back.
+/// A file's pages and slots are free once no power loss can bring any of its names back.
 /// </remarks>
 internal sealed partial class MinimumFiles(DirectoryDisk disk, DirectoryLayout layout) : FileStore(disk, layout)
 {
@@ -47,6 +47,7 @@ internal sealed partial class MinimumFiles(DirectoryDisk disk, DirectoryLayout l
             Unlink(replaced, slot);
         }
 
+        Leave(node, before!);
         await EndNameAsync(before!, isAsync).ConfigureAwait(false);
     }
 
@@ -123,16 +124,24 @@ internal sealed partial class MinimumFiles(DirectoryDisk disk, DirectoryLayout l
         }
     }
 
-    /// <summary>A name of the file is another's or nobody's, once the slot is durable.</summary>
+    /// <summary>A name of the file is another's or nobody's.</summary>
     private void Unlink(FileNode node, MetadataSlot slot)
     {
-        if (--node.Links == 0)
+        node.Links--;
+        Leave(node, slot);
+    }
+
+    /// <summary>A slot names another file or none, once it is durable: until then a power loss may have it name this one.</summary>
+    private void Leave(FileNode node, MetadataSlot slot)
+    {
+        node.Claims++;
+        _slots.Await(slot, () =>
         {
-            _slots.Await(slot, () =>
+            if (--node.Claims == 0 && node.Links == 0)
             {
                 node.IsGone = true;
                 Forget(node);
-            });
-        }
+            }
+        });
     }
 }

@@ -115,7 +115,10 @@ public sealed partial class SimulatedFile : Stream
     /// <summary>Cuts the file, or lets it grow by zeroes. A position behind the new end moves to it.</summary>
     /// <param name="value">Bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
-    /// <exception cref="IOException">There is no room, the file would be too large, or the disk failed.</exception>
+    /// <exception cref="IOException">
+    /// There is no room, the file would be too large, or the disk failed. The size is as it was; with <see cref="CrashRules.Ordered"/> what was to be
+    /// cut off may be zeroes as far as its first page goes.
+    /// </exception>
     /// <exception cref="NotSupportedException">The stream can't write.</exception>
     /// <exception cref="ObjectDisposedException">The stream is disposed.</exception>
     public override void SetLength(long value)

@@ -15,6 +15,15 @@ public sealed partial class BlockRecorder
         }
     }
 
+    /// <summary>As <see cref="Stop"/>; null if there was too much to record.</summary>
+    internal BlockTrace? TryStop()
+    {
+        lock (_lock)
+        {
+            return _isFull ? null : Stop();
+        }
+    }
+
     /// <summary>As <see cref="Mark"/>, but for nothing once the recording has ended.</summary>
     internal bool TryMark(string text, out long mark)
     {

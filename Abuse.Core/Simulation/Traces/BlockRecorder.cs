@@ -103,7 +103,8 @@ public sealed partial class BlockRecorder : BlockTarget
     }
 
     /// <summary>A recorder of what a recovery changes in a crash state, whose content is known elsewhere. Reads may come in any order.</summary>
-    internal static BlockRecorder Over(BlockTarget target) => new(target, new BlockRecorderOptions(), new PageStore(0)) { _skipsReads = true };
+    internal static BlockRecorder Over(BlockTarget target, long maxBytes) =>
+        new(target, new BlockRecorderOptions { MaxBytes = maxBytes }, new PageStore(0)) { _skipsReads = true };
 
     /// <summary>The same for a simulated disk, whose content need not be read.</summary>
     internal static BlockRecorder Start(SimulatedDisk disk, BlockRecorderOptions options) => new(disk, options, disk.CloneContent());
