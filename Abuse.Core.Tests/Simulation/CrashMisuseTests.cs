@@ -128,6 +128,12 @@ internal sealed class CrashMisuseTests
     [TestCase(512, 20_000)]
     [TestCase(4096, 8_000)]
     [TestCase(100_000, 400)]
+    [TestCase(1024, 2000)]
+    [TestCase(4096, 1100)]
+    [TestCase(4096, 3000)]
+    [TestCase(4096, 20_000)]
+    [TestCase(33_280, 1100)]
+    [TestCase(60_928, 1100)]
     public void A_recording_takes_little_more_than_what_is_written(int length, int operations)
     {
         byte[] bytes = TestBytes.Of(1, length / 512 * 512);

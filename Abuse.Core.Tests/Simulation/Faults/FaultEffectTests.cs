@@ -226,6 +226,45 @@ internal sealed class FaultEffectTests
         Assert.Throws<ArgumentOutOfRangeException>(() => one.FindFaults(Size, 1));
     }
 
+    /// <summary>Sector by sector it would take a minute, with the disk's lock held.</summary>
+    [Test]
+    [CancelAfter(20_000)]
+    public async Task A_discard_as_long_as_a_large_disk_takes_no_longer_than_a_short_one(CancellationToken cancellationToken)
+    {
+        var disk = new SimulatedDisk(16L << 40, options: new SimulatedDiskOptions
+        {
+            Faults = FaultPlan.None.Add(FaultRule.On(BioOp.Write).Nth(1).FailMedia()).Add(FaultRule.On(BioOp.Write).Nth(3).Lose()),
+        });
+        var caller = new TargetCaller(disk, TargetPath.MayBlock);
+        caller.Write(512, Old);
+        caller.Write(1L << 40, Old);
+        caller.Write(1L << 40, New);
+        Assert.That(await Task.Run(() => caller.Discard(512, (16L << 40) - 512), cancellationToken).WaitAsync(cancellationToken), Is.EqualTo(BioResult.Ok));
+        Assert.That(caller.Read(512, new byte[512]), Is.EqualTo(BioResult.Ok));
+        Assert.That(disk.FindFaults(0, 16L << 40), Is.Empty);
+    }
+
+    [Test]
+    public void One_fault_makes_no_more_than_64_MiB_unreadable()
+    {
+        var disk = new SimulatedDisk(1 << 30, options: new SimulatedDiskOptions { Faults = FaultPlan.None.Add(FaultRule.On(BioOp.Discard).FailMedia(256 << 20)) });
+        var caller = new TargetCaller(disk, TargetPath.MayBlock);
+        caller.Discard(600 << 20, 256 << 20);
+        Assert.That(disk.Faults.Select(static fault => (fault.DamagedOffset, fault.DamagedLength)), Is.EqualTo(((long, long)[])[(576 << 20, 64 << 20)]));
+        Assert.That(caller.Read(600 << 20, new byte[512]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(640 << 20, new byte[512]), Is.EqualTo(BioResult.Ok));
+    }
+
+    [Test]
+    public void A_range_that_ends_where_numbers_do_is_damaged_like_any_other()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultRule.On(BioOp.Read).Within(512, long.MaxValue / 512 * 512).Nth(1).FailMedia());
+        Assert.That(caller.Read(0, new byte[1024]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(512, new byte[512]), Is.EqualTo(BioResult.MediaFailure));
+        Assert.That(caller.Read(0, new byte[512]), Is.EqualTo(BioResult.Ok));
+        Assert.That((disk.Faults.Single().DamagedOffset, disk.Faults.Single().DamagedLength), Is.EqualTo((512L, 512L)));
+    }
+
     private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultRule rule, FaultRule second) => Disk(FaultPlan.None.Add(rule).Add(second), 7);
 
     private static (SimulatedDisk Disk, TargetCaller Caller) Disk(FaultRule rule, ulong seed = 7) => Disk(FaultPlan.None.Add(rule), seed);

@@ -7,6 +7,7 @@ namespace Abuse.Core.Tests;
 internal sealed class FaultPlanTests
 {
     private static readonly string[] KernelLines = ["add,op=READ,nr_sectors=8,status=IOERR,chance=10", "add,op=WRITE,start=16,status=MEDIUM"];
+    private static readonly string[] NotFired = ["0@11 of the tape fired at nothing."];
     private static readonly (int, long)[] Kept = [(0, 1), (1, 2)];
     private static readonly FaultRule Rare = FaultRule.On(BioOp.Write).OneIn(5).Lose();
 
@@ -82,6 +83,24 @@ internal sealed class FaultPlanTests
         Assert.That(Work(plan.Replay(FaultTape.Parse("11:")), 11).Disk.Faults, Is.Empty);
         Assert.That(Work(plan.Replay(FaultTape.Parse("11:0@1,1@2")), 11).Disk.Faults.Select(static fault => (fault.Rule, fault.Ordinal)),
             Is.EqualTo(Kept));
+    }
+
+    [Test]
+    public void What_of_a_tape_did_not_fire_is_warned_of()
+    {
+        FaultPlan plan = FaultPlan.None.Add(Rare).Add(FaultRule.On(BioOp.Read).OneIn(2).RotBit());
+        Assert.That(Work(plan.Replay(FaultTape.Parse("11:0@1,1@2")), 11).Disk.Warnings, Is.Empty);
+        Assert.That(Work(plan.Replay(FaultTape.Parse("11:0@1,1@2,0@11")), 11).Disk.Warnings, Is.EqualTo(NotFired));
+    }
+
+    [Test]
+    public void A_disk_that_has_failed_fires_nothing_more()
+    {
+        (SimulatedDisk disk, TargetCaller caller) = Disk(FaultPlan.None.Add(FaultRule.On(BioOp.Write).FailDevice()).Add(FaultRule.On(BioOp.Read).RotBit()), 1);
+        caller.Write(0, new byte[512]);
+        Assert.That(caller.Write(0, new byte[512]), Is.EqualTo(BioResult.DeviceFailure));
+        Assert.That(caller.Read(0, new byte[512]), Is.EqualTo(BioResult.DeviceFailure));
+        Assert.That(disk.Tape.ToString(), Is.EqualTo("1:0@1"));
     }
 
     [TestCase("")]
@@ -178,6 +197,12 @@ internal sealed class FaultPlanTests
         AssertRefused(() => FaultPlan.None.Add(FaultRule.On(BioOp.Write).Nth(3).Every(2).Fail()), "the 3th is not one of each 2");
         AssertRefused(() => FaultRule.On(BioOp.Write).Fail(BioResult.Ok), "not how a bio fails");
         AssertRefused(() => FaultRule.On(BioOp.Write).Fail(BioResult.DeviceFailure), "FailDevice");
+        AssertRefused(() => FaultRule.On(BioOp.Write).Fail(BioResult.QueueFull), "QueueFull is not how a bio fails");
+        AssertRefused(() => FaultRule.On(BioOp.Write).Delay(TimeSpan.FromTicks(15)), "whole microseconds");
+        AssertRefused(() => FaultRule.On(BioOp.Write).Between(TimeSpan.FromTicks(1), TimeSpan.MaxValue), "whole microseconds");
+        AssertRefused(() => FaultRule.On(BioOp.Write).Between(TimeSpan.Zero, TimeSpan.FromTicks(11)), "whole microseconds");
+        Assert.That(() => FaultRule.On(BioOp.Write).Between(TimeSpan.Zero, TimeSpan.MaxValue), Throws.Nothing);
+        Assert.Throws<ArgumentOutOfRangeException>(() => FaultRule.On(BioOp.Write).While((FaultCondition)99));
         AssertRefused(() => FaultRule.On(BioOp.Write).Within(1, 512), "in sectors of 512 bytes");
         AssertRefused(() => FaultRule.On(BioOp.Write).FailMedia(100), "power of two");
         AssertRefused(

@@ -119,6 +119,28 @@ public sealed class ReportFigureTests
     }
 
     [Test]
+    public async Task All_that_a_firing_did_stands_at_one_bio()
+    {
+        FaultPlan plan = FaultPlan.None
+            .Add(FaultRule.On(BioOp.Write).Nth(1).Tear())
+            .Add(FaultRule.On(BioOp.Flush).Nth(1).DropCache());
+        var disk = new SimulatedDisk(64 << 10, DiskProfile.ConsumerSsd with { AtomicUnit = 512 }, options: new SimulatedDiskOptions { Faults = plan, Seed = 3 });
+        BlockRecorder recorder = await BlockRecorder.StartAsync(disk);
+        var caller = new TargetCaller(recorder, TargetPath.MayBlock);
+        for (int i = 0; i < 4; i++)
+        {
+            caller.Write(0, TestBytes.Of(i, 4096));
+            caller.Write(16384, TestBytes.Of(i, 4096));
+            caller.Flush();
+        }
+
+        BlockTrace trace = recorder.Stop();
+        int torn = trace.Faults.Count(static fault => fault.Effect == FaultEffect.Torn);
+        Assert.That((torn, trace.Faults.Count - torn), Is.GreaterThan((1, 1)));
+        Assert.That(FaultPlaces.Find(trace), Is.EqualTo(trace.Faults.Select(static fault => fault.Effect == FaultEffect.Torn ? 0 : 2)));
+    }
+
+    [Test]
     public void A_fault_of_before_the_recording_stands_nowhere()
     {
         BlockTrace trace = Trace((0, 512));

@@ -230,4 +230,21 @@ internal sealed class DmLogWritesTests
         Assert.That(report.IsExhaustive);
         return [.. states.Keys];
     }
+
+    /// <summary>Two of the same place would be looked at against each other, were they held back: for all of them that takes minutes.</summary>
+    [Test]
+    [CancelAfter(20_000)]
+    public async Task Durable_writes_that_are_never_flushed_take_no_longer_each_the_more_they_are(CancellationToken cancellationToken)
+    {
+        const int Count = 400_000;
+        var log = new TraceLog();
+        for (int i = 0; i < Count; i++)
+        {
+            log.Complete(log.Add(new BioHead { Op = BioOp.Discard, Length = 512, Fua = true }, default, 2 * i, default, null), (2 * i) + 1, default, BioResult.Ok);
+        }
+
+        var order = new DmLogOrder(new BlockTrace(new BlockGeometry(4096), new PageStore(4096), log, [], 2 * Count));
+        await Task.Run(order.Run, cancellationToken).WaitAsync(cancellationToken);
+        Assert.That(order.Entries, Is.EqualTo(Enumerable.Range(0, Count)));
+    }
 }

@@ -27,9 +27,9 @@ internal sealed class FioIologTests
         Assert.That(leftOut, Is.EqualTo(1));
         Assert.That(log, Is.EqualTo("""
             fio version 3 iolog
-            0 /dev/x add
-            0 /dev/x open
-            0 /dev/x write 512 1024
+            1 /dev/x add
+            1 /dev/x open
+            1 /dev/x write 512 1024
             2 /dev/x write 0 512
             2 /dev/x datasync 0 0
             2 /dev/x datasync 0 0
@@ -57,7 +57,7 @@ internal sealed class FioIologTests
 
         static IEnumerable<string> Said(TracedBio bio)
         {
-            long at = (long)bio.SubmittedAt.TotalMicroseconds;
+            long at = Math.Max(1, (long)bio.SubmittedAt.TotalMicroseconds);
             string op = bio.Op == BioOp.WriteZeroes ? "Write" : $"{bio.Op}";
             yield return bio.Op == BioOp.Flush ? $"Flush, Ok {at}" : $"{op} {bio.Length} bytes at {bio.Offset}, Ok {at}";
             if (bio.Fua)
@@ -83,6 +83,7 @@ internal sealed class FioIologTests
     [TestCase("fio version 3 iolog\n0 f write 100 512\n", "whole sectors")]
     [TestCase("fio version 3 iolog\n0 f wait 100 0\n", "no action 'wait'")]
     [TestCase("fio version 3 iolog\n-1 f write 0 512\n", "'-1' is no number")]
+    [TestCase("fio version 2 iolog\nf wait 5 0\nf wait 9223372036854775807 0\nf write 0 512\n", "Line 3", "no time is so long")]
     [TestCase("fio version 3 iolog\n9223372036854775807 f write 0 512\n", "no time is so long")]
     public async Task A_line_that_makes_no_sense_is_named(string log, params string[] parts)
     {
@@ -143,6 +144,34 @@ internal sealed class FioIologTests
         TracedBio[] bios = [.. Enumerable.Range(0, read.Count).Select(i => read[i])];
         Assert.That(bios.Where(static bio => bio.Op == BioOp.Write).Select(static bio => (bio.Offset, bio.Length)), Is.EqualTo(((long, long)[])[(0, 4096), (4096, 4096), (8192, 4096), (12288, 4096)]));
         Assert.That(bios.Count(static bio => bio.Op == BioOp.Flush), Is.GreaterThan(0));
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>The log begins with a write and a pause, which fio must keep: it takes a time of 0 for none.</summary>
+    [Test]
+    public async Task Fio_keeps_the_pauses_of_what_is_written()
+    {
+        string? fio = Array.Find(["/usr/bin/fio", "/usr/local/bin/fio"], File.Exists);
+        if (fio is null)
+        {
+            Assert.Ignore("fio is not installed (package fio)");
+        }
+
+        var time = new ManualTimeProvider();
+        BlockRecorder recorder = await BlockRecorder.StartAsync(new MemoryTarget(64 << 10), new BlockRecorderOptions { TimeProvider = time });
+        var caller = new TargetCaller(recorder, TargetPath.MayBlock);
+        caller.Write(0, new byte[512]);
+        time.Advance(TimeSpan.FromMilliseconds(800));
+        caller.Write(512, new byte[512]);
+        string folder = Directory.CreateTempSubdirectory("abuse-fio-").FullName;
+        string image = Path.Combine(folder, "image"), log = Path.Combine(folder, "log");
+        await File.WriteAllBytesAsync(image, new byte[64 << 10]);
+        await File.WriteAllTextAsync(log, (await WriteAsync(recorder.Stop(), image)).Log);
+        var (exitCode, output) = await Repository.RunAsync(
+            folder, fio!, "--name=replay", $"--read_iolog={log}", "--ioengine=psync", "--output-format=json");
+        Assert.That(exitCode, Is.Zero, output);
+        using var report = System.Text.Json.JsonDocument.Parse(output[output.IndexOf('{', StringComparison.Ordinal)..]);
+        Assert.That(report.RootElement.GetProperty("jobs")[0].GetProperty("job_runtime").GetInt64(), Is.GreaterThanOrEqualTo(700), "milliseconds");
         Directory.Delete(folder, recursive: true);
     }
 

@@ -150,6 +150,58 @@ internal sealed class TraceFileTests
         Assert.That(refusal.Sound, Is.Null);
     }
 
+    /// <summary>Whatever is made of a trace later takes memory for each event.</summary>
+    [TestCase(1L << 30, 0)]
+    [TestCase(4L << 20, 1L << 30)]
+    public async Task A_number_of_events_that_is_out_of_proportion_is_not_believed(long mark, long more)
+    {
+        TraceFormatException refusal = (await Assert.ThrowsAsync<TraceFormatException>(() => LoadAsync(mark, TimeSpan.TicksPerSecond, mark + 1 + more)))!;
+        Assert.That(refusal.Message, Does.Contain($"{mark + 1 + more} events, and no more than 0 bios and 1 marks"));
+        Assert.That((await LoadAsync(1 << 20, TimeSpan.TicksPerSecond, 2 << 20)).Events, Is.EqualTo(2 << 20));
+    }
+
+    [TestCase(long.MaxValue)]
+    [TestCase(long.MinValue)]
+    [TestCase(1L << 62)]
+    public async Task A_time_of_thousands_of_years_is_refused(long ticks) => Assert.That(
+        (await Assert.ThrowsAsync<TraceFormatException>(() => LoadAsync(0, ticks, 1)))!.Message, Does.Contain("thousands of years"));
+
+    [Test]
+    public async Task A_trace_that_could_not_be_loaded_is_not_saved()
+    {
+        var trace = new BlockTrace(new BlockGeometry(4096), new PageStore(4096), new TraceLog(), [], 1L << 30);
+        await Assert.ThatAsync(() => trace.SaveAsync(Stream.Null), Throws.InvalidOperationException.With.Message.Contains("can't be saved"));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.That(TraceEvents.InOrder(trace), Is.Empty);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(1 << 20));
+    }
+
+    /// <summary>A file of one mark.</summary>
+    private static async Task<BlockTrace> LoadAsync(long mark, long ticks, long events)
+    {
+        using var file = new MemoryStream();
+        var writer = new TraceFileWriter(file);
+        writer.Begin(TraceRecord.Geometry);
+        foreach (long number in (long[])[4096, 512, 0, 0, 512])
+        {
+            writer.Number(number);
+        }
+
+        writer.End();
+        writer.Begin(TraceRecord.Mark);
+        writer.Number(mark);
+        writer.Signed(ticks);
+        writer.Text("here");
+        writer.End();
+        writer.Begin(TraceRecord.End);
+        writer.Number(events);
+        writer.Number(0);
+        writer.End();
+        await writer.FlushAsync(CancellationToken.None);
+        file.Position = 0;
+        return await BlockTrace.LoadAsync(file);
+    }
+
     private sealed class SlowStream(byte[] bytes) : MemoryStream(bytes)
     {
         public override bool CanSeek => false;

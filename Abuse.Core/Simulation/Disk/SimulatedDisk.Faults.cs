@@ -6,9 +6,6 @@ public sealed partial class SimulatedDisk
     /// <summary>Into how many pieces a torn bio falls at most.</summary>
     private const int MostPieces = 1 << 16;
 
-    /// <summary>Sectors that can't be read until they are written.</summary>
-    private readonly HashSet<long> _badSectors = [];
-
     /// <summary>Of each sector what was there before it was last written; null unless a rule wants it.</summary>
     private readonly PageStore? _before;
 
@@ -108,10 +105,12 @@ public sealed partial class SimulatedDisk
 
     private BioResult FailMedia(FaultFiring firing, in BioHead bio, BioSpans data, TimeSpan at)
     {
-        long cluster = Math.Max(firing.Rule.Cluster, BlockGeometry.SectorSize);
-        long from = Math.Max(bio.Offset, firing.Rule.Start) / cluster * cluster;
-        long end = Math.Min(bio.Offset + bio.Length, firing.Rule.Length == long.MaxValue ? long.MaxValue : firing.Rule.Start + firing.Rule.Length);
-        end = Math.Min(Geometry.Size, (end + cluster - 1) / cluster * cluster);
+        FaultRule rule = firing.Rule;
+        long cluster = Math.Clamp(rule.Cluster, BlockGeometry.SectorSize, MostFailed);
+        long from = Math.Max(bio.Offset, rule.Start) / cluster * cluster;
+        long limit = rule.Start > long.MaxValue - rule.Length ? long.MaxValue : rule.Start + rule.Length;
+        long end = Math.Min(bio.Offset + bio.Length, limit);
+        end = Math.Min(Math.Min(Geometry.Size, from + MostFailed), (end + cluster - 1) / cluster * cluster);
         BioResult result = bio.Op == BioOp.Read ? BioResult.MediaFailure : Do(bio, data, 0, []);
         for (long sector = from / BlockGeometry.SectorSize; sector < end / BlockGeometry.SectorSize; sector++)
         {
@@ -232,27 +231,6 @@ public sealed partial class SimulatedDisk
             }
 
             at += count;
-        }
-    }
-
-    private bool IsBad(in BioHead bio)
-    {
-        for (long at = bio.Offset; _badSectors.Count != 0 && at < bio.Offset + bio.Length; at += BlockGeometry.SectorSize)
-        {
-            if (_badSectors.Contains(at / BlockGeometry.SectorSize))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private void Heal(in BioHead bio)
-    {
-        for (long at = bio.Offset; _badSectors.Count != 0 && at < bio.Offset + bio.Length; at += BlockGeometry.SectorSize)
-        {
-            _badSectors.Remove(at / BlockGeometry.SectorSize);
         }
     }
 }

@@ -93,7 +93,10 @@ public sealed partial class SimulatedDisk : BlockTarget
         }
     }
 
-    /// <summary>The faults by which bytes are wrong now, or can't be read: those that nobody has overwritten since, by sector.</summary>
+    /// <summary>
+    /// The faults by which bytes are wrong now, or can't be read: those that nobody has overwritten since, by sector. An entry of the ledger is
+    /// blamed for 64 MiB at most: of a longer one, a discard's for instance, for the first of them.
+    /// </summary>
     /// <param name="offset">The first of the bytes.</param>
     /// <param name="length">How many.</param>
     /// <returns>Entries of <see cref="Faults"/>, in order; none where nothing is wrong.</returns>
@@ -123,7 +126,7 @@ public sealed partial class SimulatedDisk : BlockTarget
         }
     }
 
-    /// <summary>What its plan's rules did not do: those that selected no bio, or fired at none. For the end of a test.</summary>
+    /// <summary>What its plan's rules did not do: those that selected no bio, or fired at none; of a tape what did not fire. For the end of a test.</summary>
     public IReadOnlyList<string> Warnings
     {
         get
@@ -182,9 +185,9 @@ public sealed partial class SimulatedDisk : BlockTarget
         // B4: no code of others runs here, and the memory is used until the return.
         lock (_lock)
         {
-            if (_isOff || _isDisposed)
+            if (Availability is var state and not BioResult.Pending)
             {
-                return BioResult.Offline;
+                return state;
             }
 
             FaultDecision decision = Decide(bio, TimeSpan.Zero);

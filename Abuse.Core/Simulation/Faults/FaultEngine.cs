@@ -134,7 +134,23 @@ internal sealed class FaultEngine
     /// <summary>Sectors were written as asked: whatever was wrong with them is over.</summary>
     internal void Forgive(long offset, long length)
     {
-        for (long sector = offset / BlockGeometry.SectorSize; _wrong.Count != 0 && sector < (offset + length) / BlockGeometry.SectorSize; sector++)
+        long first = offset / BlockGeometry.SectorSize;
+        long end = (offset + length) / BlockGeometry.SectorSize;
+        if (_wrong.Count < end - first)
+        {
+            // A discard may be as long as the disk. Removal leaves the enumeration as it is.
+            foreach (long sector in _wrong.Keys)
+            {
+                if (sector >= first && sector < end)
+                {
+                    _wrong.Remove(sector);
+                }
+            }
+
+            return;
+        }
+
+        for (long sector = first; sector < end; sector++)
         {
             _wrong.Remove(sector);
         }
@@ -145,7 +161,7 @@ internal sealed class FaultEngine
         _wrong.Where(wrong => wrong.Key * BlockGeometry.SectorSize < offset + length && (wrong.Key + 1) * BlockGeometry.SectorSize > offset)
             .Select(static wrong => wrong.Value).Distinct().Order().Select(id => _ledger[id - 1]);
 
-    /// <summary>Rules that did nothing, for the end of a run.</summary>
+    /// <summary>Rules that did nothing, and faults of the tape that did not happen, for the end of a run.</summary>
     internal IEnumerable<string> Warnings(long size)
     {
         for (int i = 0; i < _rules.Length; i++)
@@ -160,6 +176,11 @@ internal sealed class FaultEngine
             {
                 yield return string.Create(CultureInfo.InvariantCulture, $"Rule {i}, \"{_rules[i]}\", selected {_selected[i]} bios and fired at none.");
             }
+        }
+
+        foreach ((int rule, long ordinal) in _tape?.Firings.Except(_firings) ?? [])
+        {
+            yield return string.Create(CultureInfo.InvariantCulture, $"{rule}@{ordinal} of the tape fired at nothing.");
         }
     }
 

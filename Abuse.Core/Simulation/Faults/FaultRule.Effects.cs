@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Abuse.Core;
 
 /// <content>What happens to a bio.</content>
@@ -17,7 +19,8 @@ public sealed partial record FaultRule
     /// <exception cref="ArgumentException">That is no failure of a bio.</exception>
     public FaultRule Fail(BioResult result = BioResult.IoError)
     {
-        if (!result.IsOutcome() || result is BioResult.Ok or BioResult.DeviceFailure)
+        // Those that have a name in text: a rule that has none could be neither replayed nor written down.
+        if (!Array.Exists(Statuses, row => row.Result == result))
         {
             throw new ArgumentException(
                 $"{result} is not how a bio fails.{(result == BioResult.DeviceFailure ? " FailDevice is the rule for that." : "")}", nameof(result));
@@ -27,7 +30,7 @@ public sealed partial record FaultRule
     }
 
     /// <summary>The bio takes longer. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
+    /// <exception cref="ArgumentException">The time is not above 0, above 30 days, or not in whole microseconds.</exception>
     public FaultRule Delay(TimeSpan time) => Late(FaultEffect.Delay, time);
 
     /// <summary>The bio has no answer, until its submitter's device gives up on it or the power goes; it has no effect. Needs a clock.</summary>
@@ -35,7 +38,7 @@ public sealed partial record FaultRule
 
     /// <summary>
     /// The bio's sectors fail with <see cref="BioResult.MediaFailure"/> when they are read, until they are written. A read fails at once; a
-    /// write is answered, and its sectors fail later.
+    /// write is answered, and its sectors fail later. One fault damages at most 64 MiB, the first of its range.
     /// </summary>
     /// <param name="cluster">Bytes that fail together, whole where aligned to that number; 0 for the sectors of the bio. A power of two.</param>
     /// <exception cref="ArgumentException">The cluster is not 0 and not a power of two from 512 on.</exception>
@@ -73,17 +76,17 @@ public sealed partial record FaultRule
     public FaultRule IgnoreFlush() => this with { Effect = FaultEffect.FlushIgnored };
 
     /// <summary>A write is done as asked, and once more later. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
+    /// <exception cref="ArgumentException">The time is not above 0, above 30 days, or not in whole microseconds.</exception>
     public FaultRule Duplicate(TimeSpan later) => Late(FaultEffect.Duplicate, later);
 
     /// <summary>A write fails with <see cref="BioResult.Timeout"/>, and is done later nevertheless. Needs a clock.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0, or above 30 days.</exception>
+    /// <exception cref="ArgumentException">The time is not above 0, above 30 days, or not in whole microseconds.</exception>
     public FaultRule Revive(TimeSpan later) => Late(FaultEffect.Zombie, later) with { Result = BioResult.Timeout };
 
     /// <summary>The whole disk is slow for a while. Needs a clock.</summary>
     /// <param name="duration">How long.</param>
     /// <param name="factor">How many times as long each bio takes; 2 to 1,000,000.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The time is not above 0 or above 30 days, or the factor is outside its range.</exception>
+    /// <exception cref="ArgumentException">The time is not above 0, above 30 days, or not in whole microseconds, or the factor is outside its range.</exception>
     public FaultRule Limp(TimeSpan duration, int factor = 100)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(factor, 2);
@@ -101,7 +104,17 @@ public sealed partial record FaultRule
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(time, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(time, Longest);
+        ThrowIfNotMicroseconds(time);
         return this with { Effect = effect, Duration = time };
+    }
+
+    /// <summary>Rules as text have no shorter times.</summary>
+    private static void ThrowIfNotMicroseconds(TimeSpan time, [CallerArgumentExpression(nameof(time))] string? name = null)
+    {
+        if (time.Ticks % TimeSpan.TicksPerMicrosecond != 0)
+        {
+            throw new ArgumentException($"A rule's times are in whole microseconds, and {time} is not.", name);
+        }
     }
 
     /// <summary>Why the rule can't be; null if it can.</summary>

@@ -129,16 +129,25 @@ public sealed partial record FaultRule
     }
 
     /// <summary>Only within a time, from the disk's beginning on its clock: from the first moment until before the second.</summary>
-    /// <exception cref="ArgumentException">The second is not after the first.</exception>
+    /// <exception cref="ArgumentException">
+    /// The second is not after the first, or one is not in whole microseconds; the second may be <see cref="TimeSpan.MaxValue"/>, for the end of time.
+    /// </exception>
     public FaultRule Between(TimeSpan from, TimeSpan until)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(from, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(until, from);
+        ThrowIfNotMicroseconds(from);
+        ThrowIfNotMicroseconds(until == TimeSpan.MaxValue ? TimeSpan.Zero : until, nameof(until));
         return this with { From = from, Until = until };
     }
 
     /// <summary>Only while the disk is in a state.</summary>
-    public FaultRule While(FaultCondition condition) => this with { Condition = condition };
+    /// <exception cref="ArgumentOutOfRangeException">There is no such state.</exception>
+    public FaultRule While(FaultCondition condition)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)condition, (uint)FaultCondition.AfterPowerLoss, nameof(condition));
+        return this with { Condition = condition };
+    }
 
     /// <summary>Only where a function says so. It runs under the disk's lock: it must be quick, and must not call the disk.</summary>
     public FaultRule Where(Func<BioHead, bool> predicate)

@@ -4,7 +4,7 @@ namespace Abuse.Core;
 /// <remarks>
 /// The ledger names what the bio asked and when, on the disk's clock; the trace has the recorder's, which may have begun at another moment. So a
 /// fault goes to a bio of the same operation and range, later than the one that the rule hit before, whose answer is one that the effect
-/// gives; of several to the nearest in time, then to the first.
+/// gives; of several to the nearest in time, then to the first. A firing that has several entries, of a torn write say, is at one bio.
 /// </remarks>
 internal static class FaultPlaces
 {
@@ -36,6 +36,12 @@ internal static class FaultPlaces
         for (int i = 0; i < places.Length; i++)
         {
             InjectedFault fault = trace.Faults[i];
+            if (i != 0 && IsSameFiring(trace.Faults[i - 1], fault))
+            {
+                places[i] = places[i - 1];
+                continue;
+            }
+
             (int Rule, BioOp Op, long Offset, long Length) key = (fault.Rule, fault.Op, fault.Offset, fault.Length);
             int from = next.GetValueOrDefault(key);
             int found = same.TryGetValue((fault.Op, fault.Offset, fault.Length), out List<int>? bios) ? Nearest(trace, bios, from, fault) : -1;
@@ -45,6 +51,9 @@ internal static class FaultPlaces
 
         return places;
     }
+
+    private static bool IsSameFiring(InjectedFault one, InjectedFault other) =>
+        (one.Rule, one.Ordinal, one.Op, one.Offset, one.Length) == (other.Rule, other.Ordinal, other.Op, other.Offset, other.Length);
 
     private static int Nearest(BlockTrace trace, List<int> bios, int from, InjectedFault fault)
     {

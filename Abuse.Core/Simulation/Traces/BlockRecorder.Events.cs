@@ -24,13 +24,20 @@ public sealed partial class BlockRecorder
         }
     }
 
-    /// <summary>As <see cref="Mark"/>, but for nothing once the recording has ended.</summary>
+    /// <summary>As <see cref="Mark"/>, but for nothing once the recording has ended, or the one beneath.</summary>
     internal bool TryMark(string text, out long mark)
     {
         lock (_lock)
         {
-            mark = _isStopped ? -1 : Mark(text);
-            return !_isStopped;
+            mark = -1;
+            if (_isStopped || (_options.Below is { } below && !below.TryMark(text, out mark)))
+            {
+                return false;
+            }
+
+            mark = _options.Below is null ? ++_events : mark;
+            _marks.Add(new TraceMark { Event = mark, At = Now, Text = text });
+            return true;
         }
     }
 
@@ -43,7 +50,7 @@ public sealed partial class BlockRecorder
     {
         lock (_lock)
         {
-            return _isStopped ? null : mark is not null ? Mark(mark) - 1 : Next();
+            return _isStopped ? null : mark is null ? Next() : TryMark(mark, out long at) ? at - 1 : null;
         }
     }
 }

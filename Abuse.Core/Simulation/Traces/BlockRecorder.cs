@@ -114,16 +114,11 @@ public sealed partial class BlockRecorder : BlockTarget
     /// <returns>
     /// How many events have happened. A crash after that many or more comes after the mark: what was acknowledged then must survive.
     /// </returns>
+    /// <exception cref="InvalidOperationException">The recording was ended, or the one beneath it.</exception>
     public long Mark(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        lock (_lock)
-        {
-            ThrowIfStopped();
-            long mark = _options.Below?.Mark(text) ?? ++_events;
-            _marks.Add(new TraceMark { Event = mark, At = Now, Text = text });
-            return mark;
-        }
+        return TryMark(text, out long mark) ? mark : throw new InvalidOperationException("The recording, or the one beneath it, was ended by Stop.");
     }
 
     /// <summary>Ends the recording. Bios go on to the target, unrecorded; those that have no answer yet never have one in the trace.</summary>
@@ -132,7 +127,11 @@ public sealed partial class BlockRecorder : BlockTarget
     {
         lock (_lock)
         {
-            ThrowIfStopped();
+            if (_isStopped)
+            {
+                throw new InvalidOperationException("The recording was ended by Stop.");
+            }
+
             if (_isFull)
             {
                 throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
@@ -227,7 +226,8 @@ public sealed partial class BlockRecorder : BlockTarget
         string? callSite = _options.CallSites ? CallSite.Find() : null;
         lock (_lock)
         {
-            if (_isStopped || (_skipsReads && bio.Op == BioOp.Read))
+            // What is no bio the target refuses by itself, and a trace can't hold.
+            if (_isStopped || (_skipsReads && bio.Op == BioOp.Read) || !IsBio(bio, data.Length))
             {
                 return NotRecorded;
             }
@@ -248,6 +248,11 @@ public sealed partial class BlockRecorder : BlockTarget
             return _log.Add(bio, data, submitted, Now, callSite);
         }
     }
+
+    /// <summary>Whether a device can have submitted it. Of a flush nothing but the operation counts.</summary>
+    private static bool IsBio(in BioHead bio, int memory) => bio.Op == BioOp.Flush
+        || (bio.Op <= BioOp.WriteZeroes && BlockRange.IsWithin(bio.Offset, bio.Length, long.MaxValue)
+            && (bio.Op is not (BioOp.Read or BioOp.Write) || bio.Length == memory));
 
     private void End(int index, BioResult result)
     {
@@ -275,19 +280,17 @@ public sealed partial class BlockRecorder : BlockTarget
 
         lock (_lock)
         {
-            if (!_isStopped && !_log.TryRemoveLast(index) && Next() is { } at)
+            if (_isStopped)
+            {
+                return;
+            }
+
+            _bytes -= _log.Get(index).Data.Length;
+            if (!_log.TryRemoveLast(index) && Next() is { } at)
             {
                 // Others came meanwhile, and their numbers stay.
                 _log.Void(index, at, Now);
             }
-        }
-    }
-
-    private void ThrowIfStopped()
-    {
-        if (_isStopped)
-        {
-            throw new InvalidOperationException("The recording was ended by Stop.");
         }
     }
 }

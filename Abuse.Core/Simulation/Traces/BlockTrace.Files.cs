@@ -9,6 +9,9 @@ public sealed partial class BlockTrace
     /// <remarks>The same trace gives the same bytes, in any process and on any machine.</remarks>
     /// <param name="stream">Where to, from its present position on; it stays open, and is not flushed.</param>
     /// <param name="cancellationToken">Ends it, with a file that is cut short.</param>
+    /// <exception cref="InvalidOperationException">
+    /// More than 4,194,304 events, and 1024 for each bio and mark, are neither a bio's nor a mark's: a recorder beneath counted them.
+    /// </exception>
     /// <exception cref="IOException">The stream failed.</exception>
     public Task SaveAsync(Stream stream, CancellationToken cancellationToken = default)
     {

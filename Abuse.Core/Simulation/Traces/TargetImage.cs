@@ -27,11 +27,13 @@ internal static class TargetImage
         {
             BlockExtent extent = target.GetExtent(offset);
             long end = offset + extent.Length;
-            for (; offset < end && !extent.IsHole; offset += Piece)
+
+            // Whole pages: an extent may begin within one, and a page is stored whole.
+            for (long at = offset & -PageStore.PageSize; at < end && !extent.IsHole; at += Piece)
             {
-                int length = (int)Math.Min(Piece, size - offset);
-                await client.ReadAsync(offset, buffer.AsMemory(0, length)).ConfigureAwait(false);
-                Store(content, offset, buffer.AsSpan(0, length));
+                int length = (int)Math.Min(Piece, size - at);
+                await client.ReadAsync(at, buffer.AsMemory(0, length)).ConfigureAwait(false);
+                Store(content, at, buffer.AsSpan(0, length));
             }
 
             offset = end;
@@ -40,6 +42,7 @@ internal static class TargetImage
         return content;
     }
 
+    /// <summary>Stores bytes from a page's start on; those of pages of zeroes are left out.</summary>
     internal static void Store(PageStore content, long offset, ReadOnlySpan<byte> bytes)
     {
         for (int done = 0; done < bytes.Length; done += PageStore.PageSize)

@@ -1,19 +1,31 @@
+using Abuse.Core.Interop;
+
 namespace Abuse.Core;
 
 /// <summary>The bios of a trace and their bytes, packed: 80 bytes for each beside what it wrote.</summary>
-/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 1 MiB, long writes in arrays of their own.</remarks>
+/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 8 MiB, long writes in arrays of their own.</remarks>
 internal sealed class TraceLog
 {
-    private const int BlockSize = 1 << 20;
+    private const int ShortestBlock = 64 << 10;
+    private const int LongestBlock = 8 << 20;
 
-    /// <summary>What is longer than this has an array of its own, so that the rest of a block is never much.</summary>
-    private const int LongData = BlockSize / 16;
+    /// <summary>What is longer than this has an array of its own, and so has what is longer than a part of a block.</summary>
+    private const int LongData = 64 << 10;
+
+    /// <summary>A block is at most this part of what there is: a twelfth that may stay empty, and what is left over of each, is less than a tenth.</summary>
+    private const int PartOfAll = 12;
+
+    /// <summary>The part of a block that may be left over.</summary>
+    private const int PartOfBlock = 64;
 
     private const int PartBits = 10;
 
     private readonly List<Entry[]> _parts = [];
     private byte[] _block = [];
     private int _used;
+
+    /// <summary>Bytes of all blocks and arrays.</summary>
+    private long _held;
 
     internal int Count { get; private set; }
 
@@ -76,6 +88,10 @@ internal sealed class TraceLog
         {
             _used = entry.Start;
         }
+        else if (entry.Block?.Length == entry.Length)
+        {
+            _held -= entry.Length;
+        }
 
         At(index) = default;
         Count--;
@@ -127,16 +143,21 @@ internal sealed class TraceLog
 
     private (byte[] Block, int Start) Place(int length)
     {
-        if (length > LongData)
+        if (length > Math.Min(LongData, Math.Max(_block.Length, ShortestBlock) / PartOfBlock))
         {
+            _held += length;
             return (GC.AllocateUninitializedArray<byte>(length), 0);
         }
 
         if (_block.Length - _used < length)
         {
             // Short traces are many, those of recoveries for one: their first block is small.
-            _block = GC.AllocateUninitializedArray<byte>(Math.Clamp(4 * _block.Length, LongData, BlockSize));
+            _block = GC.AllocateUninitializedArray<byte>((int)Math.Clamp(_held / PartOfAll, ShortestBlock, LongestBlock));
+            _held += _block.Length;
             _used = 0;
+
+            // What a recording costs is memory that was never touched before: a fault for each 4 KiB of it.
+            FreshMemory.Prepare(_block);
         }
 
         _used += length;

@@ -103,6 +103,12 @@ internal sealed class DmLogOrder(BlockTrace trace)
             Entries.Add(_held[goes[i]]);
             _held[goes[i]] = Gap;
         }
+
+        // Where nothing is ever flushed, nothing else takes the gaps away.
+        while (_held.Count > _first && _held[^1] == Gap)
+        {
+            _held.RemoveAt(_held.Count - 1);
+        }
     }
 
     private static bool Overlap(in TracedBio one, in TracedBio other) =>

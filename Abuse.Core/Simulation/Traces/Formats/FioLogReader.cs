@@ -110,7 +110,7 @@ internal sealed class FioLogReader(Stream stream, BlockTarget disk, string? file
                 Add(BioOp.Flush, 0, 0);
                 break;
             case "wait" when _version == 2:
-                SetTime(_time.Ticks / TimeSpan.TicksPerMicrosecond + offset);
+                SetTime((long)Math.Min(long.MaxValue, (ulong)(_time.Ticks / TimeSpan.TicksPerMicrosecond) + (ulong)offset));
                 break;
             default:
                 throw new FormatException($"there is no action '{action}'");

@@ -8,15 +8,18 @@ internal static class FioLogWriter
     /// <summary>fio has a buffer of the longest write of a log.</summary>
     private const long MostZeroes = 1 << 20;
 
+    /// <summary>Microseconds: fio takes a time of 0 for none, and leaves out the first pause after it.</summary>
+    private const long FirstTime = 1;
+
     internal static async Task<int> WriteAsync(BlockTrace trace, Stream stream, string file, CancellationToken cancellationToken)
     {
         // UTF-8 without a mark; lines end in one byte on every system.
         var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         await using System.Runtime.CompilerServices.ConfiguredAsyncDisposable disposal = writer.ConfigureAwait(false);
-        string head = $"fio version 3 iolog\n0 {file} add\n0 {file} open";
+        string head = string.Create(CultureInfo.InvariantCulture, $"fio version 3 iolog\n{FirstTime} {file} add\n{FirstTime} {file} open");
         await writer.WriteLineAsync(head).ConfigureAwait(false);
         int leftOut = 0;
-        long last = 0;
+        long last = FirstTime;
         for (int i = 0; i < trace.Count; i++)
         {
             TracedBio bio = trace[i];

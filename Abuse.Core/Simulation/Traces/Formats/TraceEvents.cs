@@ -3,8 +3,6 @@ namespace Abuse.Core;
 /// <summary>What an event of a trace is.</summary>
 internal enum TraceEventKind
 {
-    /// <summary>Nothing: a bio was taken back.</summary>
-    None,
     Submission,
     Completion,
     Mark,
@@ -19,35 +17,27 @@ internal readonly record struct TraceEvent(long Number, TraceEventKind Kind, int
 /// <summary>The events of a trace in their order.</summary>
 internal static class TraceEvents
 {
-    private const int KindBits = 2;
-
+    /// <summary>As many as there are bios and marks, whatever the trace's number of events says.</summary>
     internal static IEnumerable<TraceEvent> InOrder(BlockTrace trace)
     {
-        long[] events = new long[trace.Events];
+        var events = new List<TraceEvent>((2 * trace.Count) + trace.Marks.Count);
         for (int i = 0; i < trace.Count; i++)
         {
             TracedBio bio = trace[i];
-            events[bio.Submitted] = Pack(TraceEventKind.Submission, i);
+            events.Add(new TraceEvent(bio.Submitted, TraceEventKind.Submission, i));
             if (bio.Completed is { } completed)
             {
-                events[completed] = Pack(TraceEventKind.Completion, i);
+                events.Add(new TraceEvent(completed, TraceEventKind.Completion, i));
             }
         }
 
         for (int i = 0; i < trace.Marks.Count; i++)
         {
             // A mark says how many events there were with it.
-            events[trace.Marks[i].Event - 1] = Pack(TraceEventKind.Mark, i);
+            events.Add(new TraceEvent(trace.Marks[i].Event - 1, TraceEventKind.Mark, i));
         }
 
-        for (long number = 0; number < events.Length; number++)
-        {
-            if (events[number] != 0)
-            {
-                yield return new TraceEvent(number, (TraceEventKind)(events[number] & ((1 << KindBits) - 1)), (int)(events[number] >> KindBits));
-            }
-        }
+        events.Sort(static (one, other) => (one.Number, one.Kind, one.Index).CompareTo((other.Number, other.Kind, other.Index)));
+        return events;
     }
-
-    private static long Pack(TraceEventKind kind, int index) => (long)index << KindBits | (long)kind;
 }

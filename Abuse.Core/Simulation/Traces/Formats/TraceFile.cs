@@ -21,7 +21,16 @@ internal static class TraceFile
 
     internal const int ChecksumSize = sizeof(uint);
 
+    /// <summary>The earliest and latest time from the start, so that a file's times can be added and taken from each other.</summary>
+    internal const long MostTicks = long.MaxValue / 4;
+
     internal static ReadOnlySpan<byte> Signature => "AbuseTrc"u8;
+
+    /// <summary>
+    /// How many events a file's trace has at most. There are more events than bios and marks tell where other recorders count too, and where bios
+    /// were taken back; a trace that is explored takes memory for each event, so a small file can't have many.
+    /// </summary>
+    internal static long MostEvents(int bios, int marks) => (4 << 20) + (1024L * (bios + (long)marks));
 }
 
 /// <summary>What a record holds. The numbers are the file's.</summary>

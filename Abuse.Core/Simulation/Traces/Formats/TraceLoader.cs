@@ -176,7 +176,7 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
         Rule = (int)fields.Number(int.MaxValue, "a rule"),
         Ordinal = fields.Number(long.MaxValue, "an ordinal"),
         Effect = (FaultEffect)fields.Number((long)FaultEffect.Reset, "an effect"),
-        At = new TimeSpan(fields.Signed()),
+        At = Time(fields.Signed()),
         Op = (BioOp)fields.Number((long)BioOp.WriteZeroes, "an operation"),
         Offset = fields.Number(long.MaxValue, "an offset"),
         Length = fields.Number(long.MaxValue, "a length"),
@@ -245,6 +245,11 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
             throw new FormatException("the end counts other bios and events than there are");
         }
 
+        if (events > TraceFile.MostEvents(_log.Count, _marks.Count))
+        {
+            throw new FormatException($"{events} events, and no more than {_log.Count} bios and {_marks.Count} marks");
+        }
+
         _events = events;
         _isEnded = true;
     }
@@ -252,12 +257,17 @@ internal sealed class TraceLoader(Stream stream, CancellationToken cancellationT
     private (long Number, TimeSpan At) Event(ref TraceFields fields)
     {
         long number = fields.Number(Array.MaxLength - _events - 1, "an event") + _events;
-        _time = new TimeSpan(unchecked(_time.Ticks + fields.Signed()));
+        _time = Time(unchecked(_time.Ticks + fields.Signed()));
         _events = number + 1;
         return (number, _time);
     }
 
-    private BlockTrace? Make() => _geometry is null || _initial is null
+    /// <summary>A time that can be added to another, and taken from it. A sum that was too large is not one either.</summary>
+    private static TimeSpan Time(long ticks) => ticks is >= -TraceFile.MostTicks and <= TraceFile.MostTicks
+        ? new TimeSpan(ticks)
+        : throw new FormatException("a time of thousands of years");
+
+    private BlockTrace? Make() => _geometry is null || _initial is null || _events > TraceFile.MostEvents(_log.Count, _marks.Count)
         ? null
         : new BlockTrace(_geometry, _initial, _log, [.. _marks], _events) { Faults = [.. _faults], Seed = _seed, Tape = _tape };
 

@@ -17,6 +17,12 @@ internal sealed class TraceSaver(BlockTrace trace, Stream stream, CancellationTo
 
     internal async Task SaveAsync()
     {
+        if (trace.Events > TraceFile.MostEvents(trace.Count, trace.Marks.Count))
+        {
+            throw new InvalidOperationException(
+                $"A trace of {trace.Events} events with {trace.Count} bios and {trace.Marks.Count} marks can't be saved: most of its events are of others. Record a shorter workload.");
+        }
+
         SaveHead();
         foreach (InjectedFault fault in trace.Faults)
         {
