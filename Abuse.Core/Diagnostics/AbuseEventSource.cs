@@ -162,4 +162,13 @@ internal sealed class AbuseEventSource : EventSource
 
     [Event(13, Level = EventLevel.Warning, Message = "{0} was asked by the kernel for operation {1}, which was never offered; it was refused")]
     private void OperationUnknown(string queue, int operation) => WriteEvent(13, queue, operation);
+
+    [Event(14, Level = EventLevel.Informational, Message = "{0} was disconnected ({1}): {2}")]
+    internal void PeerLeft(string peer, string reason, string detail)
+    {
+        if (IsEnabled())
+        {
+            WriteEvent(14, peer, reason, detail);
+        }
+    }
 }

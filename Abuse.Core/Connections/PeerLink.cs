@@ -1,0 +1,51 @@
+using System.IO.Pipelines;
+
+namespace Abuse.Core;
+
+/// <summary>Bytes to and from one peer, over whatever carries them.</summary>
+/// <remarks>
+/// One loop receives and one sends, at the same time; <see cref="Abort"/> may be called from any thread, any number of times, and makes both
+/// fail or end. Disposing frees what <see cref="Abort"/> does not, after both loops have ended.
+/// </remarks>
+internal abstract class PeerLink : IAsyncDisposable
+{
+    /// <summary>What the peer sends.</summary>
+    internal abstract PipeReader Input { get; }
+
+    /// <summary>Who the peer is, for messages.</summary>
+    internal abstract string Name { get; }
+
+    /// <summary>Sends all bytes of the segments, in order. They stay the caller's.</summary>
+    internal abstract ValueTask SendAsync(ReadOnlyMemory<OutSegment> segments);
+
+    /// <summary>
+    /// Receives exactly as many bytes as <paramref name="destination"/> has, past what <see cref="Input"/> holds, which the caller has taken.
+    /// </summary>
+    /// <returns>False if the peer ended before.</returns>
+    internal virtual async ValueTask<bool> ReceiveAsync(Memory<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            ReadResult read = await Input.ReadAsync().ConfigureAwait(false);
+            int some = (int)Math.Min(read.Buffer.Length, destination.Length);
+            System.Buffers.BuffersExtensions.CopyTo(read.Buffer.Slice(0, some), destination.Span);
+            destination = destination[some..];
+            Input.AdvanceTo(read.Buffer.GetPosition(some));
+            if (some == 0 && (read.IsCompleted || read.IsCanceled))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Has the receiving loop find the end of its input; what is being sent goes on.</summary>
+    internal abstract void EndInput();
+
+    /// <summary>Ends both directions at once.</summary>
+    internal abstract void Abort();
+
+    /// <inheritdoc/>
+    public abstract ValueTask DisposeAsync();
+}
