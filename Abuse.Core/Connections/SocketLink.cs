@@ -65,7 +65,7 @@ internal sealed class SocketLink : PeerLink
     }
 
     /// <summary>A send that is awaited, again and again: of one buffer or, gathered, of several.</summary>
-    private sealed class Sender(Socket socket) : SocketAsyncEventArgs(unsafeSuppressExecutionContext: true), IValueTaskSource
+    private sealed class Sender(Socket socket) : SocketAsyncEventArgs(true), IValueTaskSource
     {
         private readonly List<ArraySegment<byte>> _list = [];
         private ManualResetValueTaskSourceCore<bool> _core;
