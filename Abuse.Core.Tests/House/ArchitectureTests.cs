@@ -18,6 +18,8 @@ internal sealed partial class ArchitectureTests
         ["Block"] = ["Abi", "Bio", "Device", "Diagnostics"],
         ["Targets"] = ["Abi", "Bio", "Interop", "Diagnostics"],
         ["Simulation"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
+        ["Connections"] = ["Abi", "Bio", "Diagnostics", "Interop"],
+        ["Nbd"] = ["Abi", "Bio", "Block", "Connections", "Device", "Diagnostics", "Interop", "Targets"],
         ["Ublk"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
     };
 

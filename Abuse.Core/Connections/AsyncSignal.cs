@@ -7,11 +7,10 @@ namespace Abuse.Core;
 /// several count as one.
 /// </summary>
 /// <remarks>
-/// <see cref="Set"/> may be called from any thread; one loop waits at a time, and awaits each wait once. The waiter continues inside
-/// <see cref="Set"/>, so that whoever sets holds no lock, and goes on when the loop waits for something again; or on the pool, where those who set
-/// must not be kept.
+/// <see cref="Set"/> may be called from any thread; one loop waits at a time, and awaits each wait once. Where the waiter continues within
+/// <see cref="Set"/>, whoever sets holds no lock, and goes on when the loop waits for something again.
 /// </remarks>
-internal sealed class AsyncSignal(bool continuesOnPool = false) : IValueTaskSource
+internal sealed class AsyncSignal(AsyncSignalPlace place) : IValueTaskSource
 {
     private static readonly Action<object?> IsSet = static _ => { };
 
@@ -36,21 +35,24 @@ internal sealed class AsyncSignal(bool continuesOnPool = false) : IValueTaskSour
                 continue;
             }
 
-            if (before is null || before == IsSet)
+            if (before is not null && before != IsSet)
             {
-                return;
-            }
-
-            if (continuesOnPool)
-            {
-                ThreadPool.UnsafeQueueUserWorkItem(before, _waiterState, preferLocal: true);
-            }
-            else
-            {
-                before(_waiterState);
+                Continue(before, _waiterState);
             }
 
             return;
+        }
+    }
+
+    private void Continue(Action<object?> waiter, object? state)
+    {
+        if (place == AsyncSignalPlace.Here)
+        {
+            waiter(state);
+        }
+        else if (place == AsyncSignalPlace.Pool || !LoopThreads.TryRun(waiter, state))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(waiter, state, preferLocal: false);
         }
     }
 
@@ -68,4 +70,17 @@ internal sealed class AsyncSignal(bool continuesOnPool = false) : IValueTaskSour
             ThreadPool.UnsafeQueueUserWorkItem(continuation, state, preferLocal: true);
         }
     }
+}
+
+/// <summary>Where a waiter goes on.</summary>
+internal enum AsyncSignalPlace : byte
+{
+    /// <summary>On the thread that sets, within <see cref="AsyncSignal.Set"/>.</summary>
+    Here,
+
+    /// <summary>On the thread pool.</summary>
+    Pool,
+
+    /// <summary>On a thread that may block, if there is one; else on the pool.</summary>
+    LoopThread,
 }

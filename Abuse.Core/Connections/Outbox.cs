@@ -14,11 +14,11 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : IThreadPoolWorkItem
 {
-    private const int SegmentsAtOnce = 64;
+    private const int SegmentsAtOnce = 8;
 
     private readonly Lock _lock = new();
-    private readonly AsyncSignal _work = new();
-    private readonly AsyncSignal _room = new();
+    private readonly AsyncSignal _work = new(AsyncSignalPlace.Here);
+    private readonly AsyncSignal _room = new(AsyncSignalPlace.Here);
     private OutSegment[] _pending = new OutSegment[4];
     private OutSegment[] _sending = new OutSegment[4];
     private int _count;

@@ -8,7 +8,7 @@ namespace Abuse.Core;
 internal sealed class RequestWindow(int most, long mostBytes)
 {
     private readonly Lock _lock = new();
-    private readonly AsyncSignal _left = new(continuesOnPool: true);
+    private readonly AsyncSignal _left = new(AsyncSignalPlace.Pool);
     private TaskCompletionSource? _empty;
     private int _count;
     private long _bytes;

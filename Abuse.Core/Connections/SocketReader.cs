@@ -1,17 +1,23 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace Abuse.Core;
 
 /// <summary>
-/// What a socket receives, as a pipe of one contiguous buffer: a small one while the peer is quiet, so that an idle connection costs little, a
-/// large one while more comes than it holds.
+/// What a socket receives, as a pipe of one contiguous buffer: none or a small one while the peer is quiet, so that an idle connection costs
+/// little, a large one while much comes.
 /// </summary>
-/// <remarks>For one loop. Buffers come from the shared pool; only what was received and not consumed is moved when they are exchanged.</remarks>
-internal sealed class SocketReader(Socket socket) : PipeReader
+/// <remarks>
+/// For one loop. Buffers come from the shared pool; what was received and not consumed is moved when they are exchanged. With a
+/// <see cref="SocketReadiness"/> what is there is received with plain calls, and nothing is held while nothing comes; without, the framework waits
+/// with a small buffer.
+/// </remarks>
+internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : PipeReader
 {
     private const int Small = 8 << 10;
+    private const int Usual = 64 << 10;
     private const int Large = 256 << 10;
 
     private byte[]? _buffer;
@@ -46,8 +52,42 @@ internal sealed class SocketReader(Socket socket) : PipeReader
             return new ValueTask<ReadResult>(result);
         }
 
+        if (readiness is null)
+        {
+            return ReadByFrameworkAsync(cancellationToken);
+        }
+
+        do
+        {
+            if (TryReceiveNow(_filled ? Large : Usual))
+            {
+                return new ValueTask<ReadResult>(Result());
+            }
+        }
+        while (readiness.IsReadableSoon());
+        return WaitAsync(readiness);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> WaitAsync(SocketReadiness readable)
+    {
+        do
+        {
+            if (_start == _end)
+            {
+                ReturnBuffer();
+            }
+
+            await readable.WaitReadableAsync().ConfigureAwait(false);
+        }
+        while (!TryReceiveNow(Usual));
+        return Result();
+    }
+
+    private ValueTask<ReadResult> ReadByFrameworkAsync(CancellationToken cancellationToken)
+    {
         // A full buffer says that more has come: it is taken at once, into a large buffer. Otherwise one waits, with a small one.
-        if (_filled && TryReceiveNow())
+        if (_filled && TryReceiveNow(Large))
         {
             return new ValueTask<ReadResult>(Result());
         }
@@ -60,11 +100,11 @@ internal sealed class SocketReader(Socket socket) : PipeReader
             return new ValueTask<ReadResult>(Result());
         }
 
-        return WaitAsync(received);
+        return FinishByFrameworkAsync(received);
     }
 
-    [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> WaitAsync(ValueTask<int> received)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> FinishByFrameworkAsync(ValueTask<int> received)
     {
         Received(await received.ConfigureAwait(false));
         return Result();
@@ -77,21 +117,30 @@ internal sealed class SocketReader(Socket socket) : PipeReader
         _buffer.AsSpan(_start, some).CopyTo(destination.Span);
         _start += some;
         destination = destination[some..];
-        while (!destination.IsEmpty)
+        while (!destination.IsEmpty && !_ended)
         {
-            int count = await socket.ReceiveAsync(destination, SocketFlags.None).ConfigureAwait(false);
-            if (count == 0)
+            int count;
+            if (readiness is null)
             {
-                _ended = true;
-                return false;
+                count = await socket.ReceiveAsync(destination, SocketFlags.None).ConfigureAwait(false);
+            }
+            else if (!TryReceiveNow(destination.Span, out count))
+            {
+                if (!readiness.IsReadableSoon())
+                {
+                    await readiness.WaitReadableAsync().ConfigureAwait(false);
+                }
+
+                continue;
             }
 
+            _ended = count == 0;
             destination = destination[count..];
         }
 
         // The peer is in the midst of sending: look for more before waiting.
         _filled = true;
-        return true;
+        return destination.IsEmpty;
     }
 
     /// <inheritdoc/>
@@ -108,15 +157,7 @@ internal sealed class SocketReader(Socket socket) : PipeReader
     public override void CancelPendingRead() => _canceled = true;
 
     /// <inheritdoc/>
-    public override void Complete(Exception? exception = null)
-    {
-        if (_buffer is { } buffer)
-        {
-            _buffer = null;
-            _start = _end = 0;
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
+    public override void Complete(Exception? exception = null) => ReturnBuffer();
 
     private ReadResult Result()
     {
@@ -127,23 +168,24 @@ internal sealed class SocketReader(Socket socket) : PipeReader
     }
 
     /// <summary>Takes what is there without waiting; false where that is nothing.</summary>
-    private bool TryReceiveNow()
+    private bool TryReceiveNow(int size)
     {
-        MakeRoom(Large);
-        int count = socket.Receive(Free().Span, SocketFlags.None, out SocketError error);
-        if (error == SocketError.WouldBlock)
+        MakeRoom(size);
+        if (!TryReceiveNow(Free().Span, out int count))
         {
             _filled = false;
             return false;
         }
 
-        if (error != SocketError.Success)
-        {
-            throw new SocketException((int)error);
-        }
-
         Received(count);
         return true;
+    }
+
+    /// <exception cref="SocketException">The connection is broken.</exception>
+    private bool TryReceiveNow(Span<byte> destination, out int count)
+    {
+        count = socket.Receive(destination, SocketFlags.None, out SocketError error);
+        return error == SocketError.Success || (error == SocketError.WouldBlock ? false : throw new SocketException((int)error));
     }
 
     private void Received(int count)
@@ -156,21 +198,17 @@ internal sealed class SocketReader(Socket socket) : PipeReader
 
     private Memory<byte> Free() => _buffer.AsMemory(_end);
 
-    /// <summary>Sees to a buffer of about <paramref name="size"/> bytes, with room, and with what was not consumed at its start.</summary>
+    /// <summary>Sees to a buffer of at least <paramref name="size"/> bytes, half of it free, with what was not consumed at its start.</summary>
     private void MakeRoom(int size)
     {
         int held = _end - _start;
-        int needed = Math.Max(size, held == 0 ? 0 : held * 2);
-        if (_buffer is { } buffer && (buffer.Length < needed || (held == 0 && buffer.Length > 2 * needed)))
+        int needed = Math.Max(size, held * 2);
+        if (_buffer is null || _buffer.Length < needed)
         {
             byte[] other = ArrayPool<byte>.Shared.Rent(needed);
-            buffer.AsSpan(_start, held).CopyTo(other);
+            _buffer.AsSpan(_start, held).CopyTo(other);
+            ReturnBuffer();
             _buffer = other;
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-        else if (_buffer is null)
-        {
-            _buffer = ArrayPool<byte>.Shared.Rent(needed);
         }
         else if (_start != 0)
         {
@@ -178,5 +216,15 @@ internal sealed class SocketReader(Socket socket) : PipeReader
         }
 
         (_start, _end) = (0, held);
+    }
+
+    private void ReturnBuffer()
+    {
+        if (_buffer is { } buffer)
+        {
+            _buffer = null;
+            _start = _end = 0;
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 }

@@ -131,6 +131,9 @@ public sealed class NbdServer : IAsyncDisposable
         return _listener.ServeAsync(new PipeLink(pipe, "a client on pipes"));
     }
 
+    /// <summary>Serves a client over a link to the end of the connection.</summary>
+    internal Task ServeAsync(PeerLink link) => _listener.ServeAsync(link);
+
     /// <summary>
     /// Takes no more connections and ends those that there are: what is in flight has <see cref="NbdServerOptions.DrainTimeout"/> to finish. The
     /// devices stay. Returns when no connection is left.

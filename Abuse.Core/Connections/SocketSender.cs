@@ -1,0 +1,115 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
+
+namespace Abuse.Core;
+
+/// <summary>Sends segments over a socket, all of them, one call for several: by plain calls where one can wait for room, else by the framework.</summary>
+/// <remarks>For one loop.</remarks>
+internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : SocketAsyncEventArgs(true), IValueTaskSource
+{
+    private readonly List<ArraySegment<byte>> _list = [];
+    private ManualResetValueTaskSourceCore<bool> _core;
+
+    internal ValueTask SendAsync(ReadOnlySpan<OutSegment> segments)
+    {
+        _list.Clear();
+        foreach (OutSegment segment in segments)
+        {
+            _list.Add(segment.Bytes);
+        }
+
+        if (readiness is null)
+        {
+            return SendByFrameworkAsync();
+        }
+
+        while (!TrySendNow())
+        {
+            if (!readiness.IsWritableSoon())
+            {
+                return FinishAsync(readiness);
+            }
+        }
+
+        return default;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask FinishAsync(SocketReadiness writable)
+    {
+        do
+        {
+            await writable.WaitWritableAsync().ConfigureAwait(false);
+        }
+        while (!TrySendNow());
+    }
+
+    /// <summary>Sends what the socket takes; false if something is left.</summary>
+    private bool TrySendNow()
+    {
+        while (_list.Count != 0)
+        {
+            int sent = _list.Count == 1
+                ? socket.Send(_list[0], SocketFlags.None, out SocketError error)
+                : socket.Send(_list, SocketFlags.None, out error);
+            if (error == SocketError.WouldBlock)
+            {
+                return false;
+            }
+
+            if (error != SocketError.Success)
+            {
+                throw new SocketException((int)error);
+            }
+
+            Remove(sent);
+        }
+
+        return true;
+    }
+
+    private void Remove(int sent)
+    {
+        int whole = 0;
+        while (whole < _list.Count && sent >= _list[whole].Count)
+        {
+            sent -= _list[whole].Count;
+            whole++;
+        }
+
+        _list.RemoveRange(0, whole);
+        if (sent != 0)
+        {
+            _list[0] = _list[0][sent..];
+        }
+    }
+
+    private ValueTask SendByFrameworkAsync()
+    {
+        _core.Reset();
+        BufferList = _list;
+        return socket.SendAsync(this) ? new ValueTask(this, _core.Version)
+            : SocketError == SocketError.Success ? default
+            : throw new SocketException((int)SocketError);
+    }
+
+    protected override void OnCompleted(SocketAsyncEventArgs e)
+    {
+        if (SocketError == SocketError.Success)
+        {
+            _core.SetResult(true);
+        }
+        else
+        {
+            _core.SetException(new SocketException((int)SocketError));
+        }
+    }
+
+    void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+}
