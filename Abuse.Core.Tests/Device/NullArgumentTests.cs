@@ -26,6 +26,7 @@ public sealed class NullArgumentTests
         Directory, Directory.OpenFile("a", FileMode.CreateNew),
         new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()).Begin(), (Func<Task>)(static () => Task.CompletedTask),
         new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()),
+        new NbdExport(Device), (NbdExport[])[new NbdExport(Device)], new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), NbdServer.Create([new NbdExport(Device)]),
         new SectorOracle(new BlockTrace(new BlockGeometry(512), new PageStore(512), new TraceLog(), [], 0)),
     ];
 

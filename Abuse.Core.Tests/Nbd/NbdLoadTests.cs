@@ -235,6 +235,7 @@ internal sealed class NbdLoadTests
         {
             input.Dispose();
             output.Dispose();
+            base.Dispose(disposing);
         }
     }
 }

@@ -1,8 +1,20 @@
 namespace Abuse.Core;
 
 /// <summary>A connection of an <see cref="NbdServer"/> ended.</summary>
-/// <param name="Client">Who it was, as far as one knows.</param>
-/// <param name="Export">The name of the export that it used; null where it did not come to that.</param>
-/// <param name="Reason">Why it ended.</param>
-/// <param name="Detail">Why, in a sentence.</param>
-public sealed record NbdDisconnect(string Client, string? Export, DisconnectReason Reason, string Detail);
+public sealed record NbdDisconnect
+{
+    /// <summary>Who it was, as far as one knows.</summary>
+    public required string Client { get; init; }
+
+    /// <summary>The name of the export that it used; null where it did not come to that.</summary>
+    public string? Export { get; init; }
+
+    /// <summary>Why it ended.</summary>
+    public required DisconnectReason Reason { get; init; }
+
+    /// <summary>Why, in a sentence.</summary>
+    public required string Detail { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Client}{(Export is null ? "" : $" on \"{Export}\"")}: {Reason}: {Detail}";
+}

@@ -22,7 +22,7 @@ internal sealed partial class NbdHandshake
 
         if (Open(name, asksForBlockSize: false) is not { } session)
         {
-            throw new PeerFaultException($"The client asked for the export {Shown(name)}, which there is not.");
+            throw new PeerFaultException($"The client asked for the export {Quoted(name)}, which there is not.");
         }
 
         int count = _omitsZeroes ? 10 : 134;
@@ -60,7 +60,7 @@ internal sealed partial class NbdHandshake
 
         if (Open(name, asksForBlockSize) is not { } session)
         {
-            Refuse(option, NbdOptionReply.ErrUnknown, $"There is no export {Shown(name)}, or it has no size now.");
+            Refuse(option, NbdOptionReply.ErrUnknown, $"There is no export {Quoted(name)}, or it has no size now.");
             return null;
         }
 
@@ -174,7 +174,7 @@ internal sealed partial class NbdHandshake
 
         if (exports.Find(name) is null)
         {
-            Refuse(option, NbdOptionReply.ErrUnknown, $"There is no export {Shown(name)}.");
+            Refuse(option, NbdOptionReply.ErrUnknown, $"There is no export {Quoted(name)}.");
             return;
         }
 
@@ -246,5 +246,5 @@ internal sealed partial class NbdHandshake
     }
 
     /// <summary>A client's string for a message: no longer than that is any use.</summary>
-    private static string Shown(string name) => name.Length <= 64 ? $"\"{name}\"" : $"\"{name[..64]}\" and so on";
+    private static string Quoted(string name) => name.Length <= 64 ? $"\"{name}\"" : $"\"{name[..64]}\" and so on";
 }

@@ -72,10 +72,10 @@ public sealed class NbdServer : IAsyncDisposable
     /// <exception cref="IOException">The address can't be listened on.</exception>
     public static NbdServer Start(IEnumerable<NbdExport> exports, EndPoint endpoint, NbdServerOptions? options = null)
     {
+        var list = new NbdExports(exports);
         ArgumentNullException.ThrowIfNull(endpoint);
         options ??= new NbdServerOptions();
         ConnectionLimits limits = options.Validate();
-        var list = new NbdExports(exports);
         return new NbdServer(list, options, limits, ListeningSocket.Listen(endpoint, options.AllowRemote));
     }
 
@@ -86,6 +86,7 @@ public sealed class NbdServer : IAsyncDisposable
     /// <exception cref="ArgumentException">There are no exports, or two of one name; an option is out of its range; the socket is not bound.</exception>
     public static NbdServer Start(IEnumerable<NbdExport> exports, Socket listening, NbdServerOptions? options = null)
     {
+        var list = new NbdExports(exports);
         ArgumentNullException.ThrowIfNull(listening);
         options ??= new NbdServerOptions();
         ConnectionLimits limits = options.Validate();
@@ -94,7 +95,7 @@ public sealed class NbdServer : IAsyncDisposable
             throw new ArgumentException("The socket is not bound: bind it and have it listen, or give an endpoint.", nameof(listening));
         }
 
-        return new NbdServer(new NbdExports(exports), options, limits, listening);
+        return new NbdServer(list, options, limits, listening);
     }
 
     /// <summary>Makes a server that listens nowhere: connections are brought to <see cref="ServeAsync(Stream)"/>.</summary>
@@ -151,7 +152,13 @@ public sealed class NbdServer : IAsyncDisposable
         AbuseEventSource.Log.PeerLeft(client, end.Reason.ToString(), end.Detail);
         try
         {
-            Disconnected?.Invoke(this, new NbdDisconnect(client, (connection as NbdConnection)?.ExportName, end.Reason, end.Detail));
+            Disconnected?.Invoke(this, new NbdDisconnect
+            {
+                Client = client,
+                Export = (connection as NbdConnection)?.ExportName,
+                Reason = end.Reason,
+                Detail = end.Detail,
+            });
         }
         catch (Exception exception)
         {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Abuse.Core;
 
 /// <summary>How an <see cref="NbdServer"/> serves: what peers may cost, and how long they may take.</summary>
@@ -45,6 +47,10 @@ public sealed record NbdServerOptions
 
     /// <summary>The clock of the time limits.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{MaxConnections} connections of {MaxRequestsInFlight} requests of {ByteSize.Format(MaxPayload)}, {ByteSize.Format(MaxBytesInFlight)} in flight{(AllowRemote ? ", from other machines too" : "")}");
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     internal ConnectionLimits Validate()
