@@ -165,6 +165,33 @@ internal sealed class NbdLimitTests
         }, "the end of the requests");
     }
 
+    /// <summary>The receiving loop waits until something that is in flight completes, or until the client reads, when the server is stopped.</summary>
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Stopping_the_server_ends_a_client_that_waits_for_room(bool hangs)
+    {
+        var time = new ManualTimeProvider();
+        BlockTarget target = hangs
+            ? new ScriptedTarget { Later = static (_, _, overtaken) => new ValueTask<BioResult>(new TaskCompletionSource<BioResult>().Task.WaitAsync(overtaken)) }
+            : new MemoryTarget(4 << 20);
+        await using var rig = new NbdRig(target, options: new NbdServerOptions { TimeProvider = time, MaxRequestsInFlight = 2, MaxBytesInFlight = 1 << 20 });
+        using NbdRawClient client = NbdRawClient.Go(rig.Endpoint);
+        for (int i = 0; i < 20; i++)
+        {
+            client.SendRequest(0, 0, hangs ? 512u : 1u << 20);
+        }
+
+        await Soon.Until(() => hangs ? rig.Device.QueueSize == 2 : rig.Server.Statistics.Requests > 0, "the first requests");
+        Task stopped = rig.Server.DisposeAsync().AsTask();
+        await Soon.Until(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(6));
+            return stopped.IsCompleted;
+        }, "the server's end");
+        await stopped;
+        Assert.That(rig.Device.QueueSize, Is.Zero);
+    }
+
     [Test]
     public void A_server_listens_beyond_this_machine_only_if_asked()
     {

@@ -82,6 +82,9 @@ internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : ITh
     /// <summary>Waits until there is room again, or the peer is gone. For the receiving loop alone.</summary>
     internal ValueTask WaitForRoomAsync() => _room.WaitAsync();
 
+    /// <summary>Has the receiving loop look around, though there is no room: the connection ends.</summary>
+    internal void WakeForRoom() => _room.Set();
+
     /// <summary>No more will be appended: the loop ends when all is sent.</summary>
     internal void Complete()
     {

@@ -76,7 +76,10 @@ internal abstract class PeerConnection
     {
         if (TryEnd(reason, detail))
         {
+            // Wherever the receiving loop waits, it wakes, and finds that this is the end.
             Link.EndInput();
+            Window.Wake();
+            Outbox.WakeForRoom();
         }
     }
 
@@ -140,6 +143,7 @@ internal abstract class PeerConnection
             Classify(exception);
             Outbox.Fail();
             Link.EndInput();
+            Window.Wake();
         }
     }
 
@@ -201,6 +205,7 @@ internal abstract class PeerConnection
         {
             Outbox.Fail();
             Link.Abort();
+            Window.Wake();
         }
     }
 

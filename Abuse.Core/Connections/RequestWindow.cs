@@ -37,6 +37,9 @@ internal sealed class RequestWindow(int most, long mostBytes)
     /// <summary>Waits until a request has left since <see cref="TryEnter"/> failed.</summary>
     internal ValueTask WaitAsync() => _left.WaitAsync();
 
+    /// <summary>Has the receiving loop look around, though nothing left: the connection ends.</summary>
+    internal void Wake() => _left.Set();
+
     /// <summary>A request is done.</summary>
     internal void Leave(long bytes)
     {

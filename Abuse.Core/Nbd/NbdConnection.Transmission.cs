@@ -167,6 +167,10 @@ internal sealed partial class NbdConnection
             while (!TryTake(session, request, sequence))
             {
                 await Window.WaitAsync().ConfigureAwait(false);
+                if (End is not null)
+                {
+                    return;
+                }
             }
 
             FinishBatch();

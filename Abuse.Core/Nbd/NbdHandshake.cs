@@ -67,7 +67,7 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
                 return session;
             }
 
-            while (connection.Outbox.IsFull)
+            while (connection.Outbox.IsFull && connection.End is null)
             {
                 await connection.Outbox.WaitForRoomAsync().ConfigureAwait(false);
             }
