@@ -13,4 +13,16 @@ if (args is ["crash"])
     return;
 }
 
+if (args is ["nbd", .. var options])
+{
+    NbdPairs.Run(options);
+    return;
+}
+
+if (args is ["nbd-host", var path, var size])
+{
+    await NbdHost.RunAsync(path, size);
+    return;
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

@@ -53,8 +53,9 @@ internal sealed class ServedDisk : IAsyncDisposable
     /// <summary>All that is on the disk, read around the server.</summary>
     internal byte[] Content()
     {
-        byte[] bytes = new byte[Device.Size];
-        new BlockClient(Device).Read(0, bytes);
+        var disk = new BlockClient(Device);
+        byte[] bytes = new byte[disk.Size];
+        disk.Read(0, bytes);
         return bytes;
     }
 
