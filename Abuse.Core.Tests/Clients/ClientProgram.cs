@@ -124,7 +124,7 @@ internal sealed class ClientProgram : IDisposable
     {
         lock (_everything)
         {
-            return $"{_line}\n{_everything}";
+            return $"{_everything}of: {_line}";
         }
     }
 

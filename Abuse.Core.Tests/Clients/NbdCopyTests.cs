@@ -71,11 +71,12 @@ internal sealed class NbdCopyTests
     }
 
     [Test]
-    public async Task To_a_pipe_and_from_one()
+    public async Task From_a_pipe_and_to_one()
     {
-        await using var disk = new ServedDisk(HoleyImage.Target());
-        string line = $"nbdcopy '{disk.Uri}' - | nbdcopy - '{disk.PathOf("copy")}' && cmp '{disk.PathOf("copy")}' '{disk.PathOf("image")}'";
-        HoleyImage.WriteTo(disk.PathOf("image"));
+        await using var disk = new ServedDisk(HoleyImage.Wrong());
+        string image = disk.PathOf("image");
+        HoleyImage.WriteTo(image, seed: 2);
+        string line = $"set -o pipefail; cat '{image}' | nbdcopy - '{disk.Uri}'; nbdcopy '{disk.Uri}' - | cmp - '{image}'";
         ClientProgram.Find("libnbd-bin", "nbdcopy");
         await ClientProgram.RunAsync("bash", "bash", "-ec", line);
     }

@@ -87,7 +87,6 @@ internal sealed class NbdInfoTests
     [TestCase("--is", "read-only", All, ExpectedResult = false)]
     [TestCase("--is", "rotational", All, ExpectedResult = false)]
     [TestCase("--is", "tls", All, ExpectedResult = false)]
-    [TestCase("--has", "structured reply", All, ExpectedResult = true)]
     public async Task<bool> What_the_device_can_is_what_the_client_sees(string option, string what, BlockFeatures features)
     {
         await using var disk = new ServedDisk(new ProbeTarget(new MemoryTarget(1 << 20), features));

@@ -34,7 +34,8 @@ internal sealed class PeerListener : IAsyncDisposable
         Socket? socket, ConnectionLimits limits, Func<PeerLink, PeerConnection> connect, Action<PeerConnection?, string, PeerEnd> onEnded)
     {
         _socket = socket;
-        _path = (socket?.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString();
+        LocalEndPoint = socket?.LocalEndPoint;
+        _path = (LocalEndPoint as UnixDomainSocketEndPoint)?.ToString();
         _limits = limits;
         _connect = connect;
         _onEnded = onEnded;
@@ -42,7 +43,8 @@ internal sealed class PeerListener : IAsyncDisposable
         _accepting = socket is null ? Task.CompletedTask : Task.Run(AcceptAsync);
     }
 
-    internal EndPoint? LocalEndPoint => _socket?.LocalEndPoint;
+    /// <summary>Where it listens, or did until it was stopped.</summary>
+    internal EndPoint? LocalEndPoint { get; }
 
     /// <summary>Connections that there are.</summary>
     internal int Count
