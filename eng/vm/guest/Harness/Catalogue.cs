@@ -6,7 +6,7 @@ internal static class Catalogue
     internal static IReadOnlyList<Case> All { get; } =
     [
         .. FioCases.All, .. FileSystemCases.All, .. ShapeCases.All, .. FailureCases.All, .. ServerCases.All,
-        .. LifeCases.All, .. RefusalCases.All, .. RecoveryCases.All, .. HandOverCases.All, .. LogWritesCases.All,
+        .. LifeCases.All, .. RefusalCases.All, .. RecoveryCases.All, .. HandOverCases.All, .. LogWritesCases.All, .. NbdCases.All,
     ];
 
     internal static int Print()

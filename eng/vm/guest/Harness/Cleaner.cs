@@ -14,6 +14,11 @@ internal static class Cleaner
 
         KillServers();
         Mounts.LeaveAll("");
+        if (File.Exists("/sys/block/nbd0/pid"))
+        {
+            Run("nbd-client", ["-d", "/dev/nbd0"], 5);
+        }
+
         if (!Run(Environment.ProcessPath!, [typeof(Cleaner).Assembly.Location, "reap"], 40))
         {
             Console.WriteLine("# devices could not be deleted");

@@ -8,7 +8,7 @@ internal static class Mounts
     internal static bool Any(string what) => List(what).Length != 0;
 
     internal static string[] List(string what) =>
-        [.. File.ReadAllLines("/proc/self/mounts").Where(line => line.Contains(what, StringComparison.Ordinal) && line.Contains("/dev/ublk", StringComparison.Ordinal))];
+        [.. File.ReadAllLines("/proc/self/mounts").Where(line => line.Contains(what, StringComparison.Ordinal) && (line.StartsWith("/dev/ublk", StringComparison.Ordinal) || line.StartsWith("/dev/nbd", StringComparison.Ordinal)))];
 
     /// <summary>Unmounts what a failed case left, lazily: nothing here may hang.</summary>
     internal static void LeaveAll(string what)
