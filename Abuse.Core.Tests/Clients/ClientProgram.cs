@@ -61,9 +61,12 @@ internal sealed class ClientProgram : IDisposable
     }
 
     /// <summary>Starts a program. It is killed with this object at the latest.</summary>
-    internal static ClientProgram Start(string package, string program, params string[] arguments)
+    internal static ClientProgram Start(string package, string program, params string[] arguments) => StartAt(Find(package, program), arguments);
+
+    /// <summary>The same, of a program whose path is known.</summary>
+    internal static ClientProgram StartAt(string path, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Find(package, program), arguments)
+        var start = new ProcessStartInfo(path, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -118,6 +121,9 @@ internal sealed class ClientProgram : IDisposable
     /// <summary>Waits until a line was printed.</summary>
     internal Task SaysAsync(string line) => Soon.Until(
         () => Output.Split('\n').Contains(line) || (_process.HasExited && Fail($"ended without saying \"{line}\": {Quote()}")), $"{_line} says \"{line}\"");
+
+    /// <summary>Tells it to end, with SIGTERM.</summary>
+    internal void Terminate() => TempFile.Run("kill", "-TERM", _process.Id.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>The command line, and all that it printed, for messages.</summary>
     internal string Quote()
