@@ -45,8 +45,6 @@ internal static class NbdShell
 
     private static string[] Arguments(ServedDisk disk, string script, bool connect)
     {
-        ClientProgram.Find("libnbd-bin", "nbdsh");
-        ClientProgram.Find("python3", "python3");
         string start = string.Create(CultureInfo.InvariantCulture, $"uri = \"{disk.Uri}\"\n");
         if (connect)
         {
