@@ -66,9 +66,9 @@ internal sealed class NbdServerSampleTests
             h.set_export_name("mine")
             h.{how}(["{Dotnet}", "{Program}", "memory", "8M", "--name", "mine"{option}])
             assert h.get_size() == 8 << 20
-            h.pwrite(b"x" * 1000000, 512 * 7)
+            h.pwrite(b"x" * (1 << 20), 512 * 7)
             h.flush()
-            assert h.pread(1000000, 512 * 7) == b"x" * 1000000
+            assert h.pread(1 << 20, 512 * 7) == b"x" * (1 << 20)
             h.shutdown()
             """);
 
