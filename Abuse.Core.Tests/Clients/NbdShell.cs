@@ -43,12 +43,13 @@ internal static class NbdShell
     internal static ClientProgram Start(ServedDisk disk, string script, bool connect = true) =>
         ClientProgram.Start("python3-libnbd", "nbdsh", Arguments(disk, script, connect));
 
-    private static string[] Arguments(ServedDisk disk, string script, bool connect)
+    /// <summary>What makes nbdsh run a script.</summary>
+    internal static string[] Arguments(ServedDisk disk, string script, bool connect)
     {
         string start = string.Create(CultureInfo.InvariantCulture, $"uri = \"{disk.Uri}\"\n");
         if (connect)
         {
-            start += "h.add_meta_context(\"base:allocation\")\nh.connect_uri(uri)\nh.set_strict_mode(0)\n";
+            start += "h.add_meta_context(\"base:allocation\")\nh.connect_uri(uri)\nh.set_strict_mode(getattr(nbd, \"STRICT_AUTO_FLAG\", 0))\n";
         }
 
         return ["-c", Prelude + start + script];
