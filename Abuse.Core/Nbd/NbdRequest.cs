@@ -59,7 +59,9 @@ internal readonly struct NbdRequest
         var command = (NbdCommand)BinaryPrimitives.ReadUInt16BigEndian(header[6..]);
         var flags = (NbdCommandFlags)BinaryPrimitives.ReadUInt16BigEndian(header[4..]);
         ulong length = extended ? BinaryPrimitives.ReadUInt64BigEndian(header[24..]) : BinaryPrimitives.ReadUInt32BigEndian(header[24..]);
-        bool hasPayload = extended ? (flags & NbdCommandFlags.PayloadLength) != 0 : command == NbdCommand.Write;
+
+        // qemu 10 does not set the flag on writes, which it should, and sends the data all the same.
+        bool hasPayload = command == NbdCommand.Write || (extended && (flags & NbdCommandFlags.PayloadLength) != 0);
         return new NbdRequest
         {
             Command = command,

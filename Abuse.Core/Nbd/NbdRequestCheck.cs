@@ -14,8 +14,7 @@ internal static class NbdRequestCheck
         NbdError error = request.Command switch
         {
             NbdCommand.Read => CheckRead(request, session),
-            NbdCommand.Write => session.IsExtended && !request.Has(NbdCommandFlags.PayloadLength) ? NbdError.Invalid : CheckWritable(session),
-            NbdCommand.WriteZeroes => CheckWritable(session),
+            NbdCommand.Write or NbdCommand.WriteZeroes => CheckWritable(session),
             NbdCommand.Trim => session.Has(NbdTransmissionFlags.ReadOnly) ? NbdError.NotPermitted
                 : session.Has(NbdTransmissionFlags.SendTrim) ? NbdError.None : NbdError.Invalid,
             NbdCommand.Flush => session.Has(NbdTransmissionFlags.SendFlush) && (request.Offset | request.Length) == 0 ? NbdError.None : NbdError.Invalid,
