@@ -26,6 +26,7 @@ internal static class NbdPairs
     {
         bool quick = options.Contains("--quick");
         bool structured = options.Contains("--structured");
+        bool fio = options.Contains("--fio");
         string? only = options.FirstOrDefault(static option => option[0] != '-');
         string folder = Directory.CreateTempSubdirectory("abuse-nbd-").FullName;
         try
@@ -40,12 +41,12 @@ internal static class NbdPairs
 
             if (!options.Contains("--idle"))
             {
-                Console.WriteLine($"{ours.Name} against {theirs.Name}, {Size >> 20} MiB filled, Unix sockets, {(structured ? "structured" : "simple")} replies");
+                Console.WriteLine($"{ours.Name} against {theirs.Name}, {Size >> 20} MiB filled, Unix sockets, {(fio ? "fio" : structured ? "structured replies" : "simple replies")}");
                 Console.WriteLine($"| {"cell",-36} | ratio (quartiles)      |  our IO/s | theirs    | our us/IO | theirs |");
                 Console.WriteLine($"|{new string('-', 38)}|------------------------|-----------|-----------|-----------|--------|");
                 foreach (NbdCell cell in Cells.Where(cell => only is null || cell.ToString().Contains(only, StringComparison.OrdinalIgnoreCase)))
                 {
-                    Compare(peers, cell, quick, options.Contains("--fio") ? NbdFio.Measure : (peer, cell, time) => Measure(peer, cell, time, structured));
+                    Compare(peers, cell, quick, fio ? NbdFio.Measure : (peer, cell, time) => Measure(peer, cell, time, structured));
                 }
             }
 
