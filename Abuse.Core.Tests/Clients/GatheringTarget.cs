@@ -42,7 +42,11 @@ internal sealed class GatheringTarget(BlockTarget inner, int count) : BlockTarge
 
     public override BlockExtent GetExtent(long offset) => inner.GetExtent(offset);
 
-    public override ValueTask DisposeAsync() => inner.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await inner.DisposeAsync();
+        await base.DisposeAsync();
+    }
 
     private void Answer((BioHead Bio, Memory<byte> Data, TaskCompletionSource<BioResult> Answer)[] all)
     {

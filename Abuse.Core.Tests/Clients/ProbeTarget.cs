@@ -28,7 +28,11 @@ internal sealed class ProbeTarget(BlockTarget inner, BlockFeatures? features = n
 
     public override BlockExtent GetExtent(long offset) => inner.GetExtent(offset);
 
-    public override ValueTask DisposeAsync() => inner.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await inner.DisposeAsync();
+        await base.DisposeAsync();
+    }
 
     private BioResult Do(in BioHead bio, BioSpans data)
     {
