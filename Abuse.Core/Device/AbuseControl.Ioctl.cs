@@ -6,7 +6,7 @@ using Abuse.Core.Abi;
 namespace Abuse.Core;
 
 /// <content>The same calls byte for byte, as a program of 2009 makes them.</content>
-public sealed partial class AbuseControl
+public partial class AbuseControl
 {
     private static readonly int InfoSize = Unsafe.SizeOf<AbuseInfo>();
     private static readonly int HeaderSize = Unsafe.SizeOf<AbuseTransferHeader>();
@@ -67,7 +67,7 @@ public sealed partial class AbuseControl
         {
             // The vectors are cut under the lock and written out after it.
             bool wanted = header.TransferAddress != 0;
-            Errno error = Queue.GetBio(Takes, ref header, wanted ? vectors.AsSpan(0, AbuseIoctl.MaxVectors) : default, out _);
+            Errno error = GetBio(ref header, wanted ? vectors.AsSpan(0, AbuseIoctl.MaxVectors) : default);
             if (error is not (Errno.None or Errno.ENOMSG))
             {
                 return error;

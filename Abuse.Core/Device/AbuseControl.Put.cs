@@ -5,7 +5,7 @@ using Abuse.Core.Abi;
 namespace Abuse.Core;
 
 /// <content>PUT_BIO.</content>
-public sealed partial class AbuseControl
+public partial class AbuseControl
 {
     /// <summary>
     /// PUT_BIO: answers the bio that the header names. For a read the bytes are fetched from the vectors' addresses, for a write they are
@@ -62,7 +62,7 @@ public sealed partial class AbuseControl
     /// <summary>
     /// The steps of PUT_BIO up to the data; fills in the bio's own vectors. A target with id 0 says that nothing is left to do.
     /// </summary>
-    private Errno StartPut(in AbuseTransferHeader header, Span<AbuseVector> own, out PutTarget target)
+    internal virtual Errno StartPut(in AbuseTransferHeader header, Span<AbuseVector> own, out PutTarget target)
     {
         target = default;
         BioQueue queue = Queue;
@@ -101,7 +101,7 @@ public sealed partial class AbuseControl
     {
         if (error == Errno.EFAULT)
         {
-            Device.Queue.PutBackRaw(target.Id);
+            PutBack(target);
         }
 
         return error;
@@ -114,10 +114,9 @@ public sealed partial class AbuseControl
     /// </summary>
     private Errno Transfer(in PutTarget target, ReadOnlySpan<AbuseVector> own, ReadOnlySpan<AbuseVector> vectors, IUserMemory memory)
     {
-        BioQueue queue = Device.Queue;
         if (target.Length == 0)
         {
-            return queue.TrySettle(target.Id, BioResult.Ok) ? Errno.None : Errno.ENOMSG;
+            return Settle(target, default);
         }
 
         byte[] rented = ArrayPool<byte>.Shared.Rent((int)target.Length);
@@ -125,24 +124,34 @@ public sealed partial class AbuseControl
         {
             bool isRead = target.Op == BioOp.Read;
             Span<byte> data = rented.AsSpan(0, (int)target.Length);
-            if (!isRead && !queue.TryCopyOut(target.Id, data))
+            Errno error = isRead ? Errno.None : CopyOut(target, data);
+            if (error != Errno.None)
             {
-                return Errno.ENOMSG;
+                return error;
             }
 
-            if (!TryMove(isRead, data, own, vectors, memory))
-            {
-                return Errno.EFAULT;
-            }
-
-            bool settled = isRead ? queue.TrySettleRead(target.Id, data) : queue.TrySettle(target.Id, BioResult.Ok);
-            return settled ? Errno.None : Errno.ENOMSG;
+            return TryMove(isRead, data, own, vectors, memory) ? Settle(target, isRead ? data : default) : Errno.EFAULT;
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(rented);
         }
     }
+
+    /// <summary>A write's bytes, all of them.</summary>
+    internal virtual Errno CopyOut(in PutTarget target, Span<byte> data) =>
+        Device.Queue.TryCopyOut(target.Id, data) ? Errno.None : Errno.ENOMSG;
+
+    /// <summary>Settles the bio as done, a read with its bytes.</summary>
+    internal virtual Errno Settle(in PutTarget target, ReadOnlySpan<byte> data)
+    {
+        BioQueue queue = Device.Queue;
+        bool settled = data.IsEmpty ? queue.TrySettle(target.Id, BioResult.Ok) : queue.TrySettleRead(target.Id, data);
+        return settled ? Errno.None : Errno.ENOMSG;
+    }
+
+    /// <summary>The bio goes to the tail.</summary>
+    internal virtual void PutBack(in PutTarget target) => Device.Queue.PutBackRaw(target.Id);
 
     /// <summary>Segment by segment, with the bio's lengths and the server's addresses; false at the first that faults.</summary>
     private static bool TryMove(

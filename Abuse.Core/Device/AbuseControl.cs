@@ -8,12 +8,17 @@ namespace Abuse.Core;
 /// </summary>
 /// <remarks>
 /// Thread-safe. Calls return an errno as 2009's ioctls did; <see cref="ObjectDisposedException"/> is thrown where this control was disposed,
-/// ENODEV is returned where the device is gone.
+/// ENODEV is returned where the device is gone. A <see cref="RemoteControl"/> is a control of a device of another process.
 /// </remarks>
-public sealed partial class AbuseControl : IDisposable
+public partial class AbuseControl : IDisposable
 {
     private readonly bool _disposable;
     private bool _disposed;
+
+    private protected AbuseControl(AbuseDevice device, BlockFeatures takes)
+        : this(device, takes, disposable: false)
+    {
+    }
 
     internal AbuseControl(AbuseDevice device, BlockFeatures takes, bool disposable)
     {
@@ -43,7 +48,7 @@ public sealed partial class AbuseControl : IDisposable
 
     /// <summary>GET_STATUS.</summary>
     /// <returns>None, or ENODEV.</returns>
-    public Errno GetStatus(out AbuseInfo info)
+    public virtual Errno GetStatus(out AbuseInfo info)
     {
         BioQueue queue = Queue;
         DeviceConfig config = queue.Config;
@@ -70,7 +75,7 @@ public sealed partial class AbuseControl : IDisposable
     /// multiple of it, max_queue above 512 or below what is pending, a configured device without <see cref="AbuseFlags.Reconnect"/>, or a
     /// reconnect with another size or block size; ENODEV. A failure changes nothing.
     /// </returns>
-    public Errno SetStatus(in AbuseInfo info)
+    public virtual Errno SetStatus(in AbuseInfo info)
     {
         Errno error = Queue.Configure(info);
         AbuseEventSource.Log.Configured(Device.Number, error, info);
@@ -86,7 +91,7 @@ public sealed partial class AbuseControl : IDisposable
     /// RESET: fails everything pending, ends the channels, and takes the configuration and the error count back. It can be configured again.
     /// </summary>
     /// <returns>None, or ENODEV.</returns>
-    public Errno Reset()
+    public virtual Errno Reset()
     {
         Errno error = Queue.Reset();
         if (error == Errno.None)
@@ -109,26 +114,26 @@ public sealed partial class AbuseControl : IDisposable
     /// None; ENOMSG where nothing is pending (id, vector count and transfer address are then 0); EFAULT where the vectors have no room, with the
     /// header filled and the bio at the tail; ENODEV.
     /// </returns>
-    public Errno GetBio(ref AbuseTransferHeader header, Span<AbuseVector> vectors = default)
+    public virtual Errno GetBio(ref AbuseTransferHeader header, Span<AbuseVector> vectors = default)
     {
         Errno error = Queue.GetBio(Takes, ref header, vectors, out bool fit);
         return fit ? error : Errno.EFAULT;
     }
 
     /// <summary>Whether GET_BIO would find a bio: level-triggered, delivered before or not. 2009's POLLMSG.</summary>
-    public bool Poll() => Queue.IsReadable(Takes);
+    public virtual bool Poll() => Queue.IsReadable(Takes);
 
     /// <summary>Waits until <see cref="Poll"/> is true.</summary>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>True; false once the device is gone.</returns>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
-    public ValueTask<bool> WaitAsync(CancellationToken cancellationToken = default) => Queue.WaitReadableAsync(Takes, cancellationToken);
+    public virtual ValueTask<bool> WaitAsync(CancellationToken cancellationToken = default) => Queue.WaitReadableAsync(Takes, cancellationToken);
 
     /// <summary>Opens a channel: every bio that is pending and all that come, until it is disposed or the device is reset or gone.</summary>
     /// <param name="options">How it serves; null for a channel that takes what this control takes.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
-    public BioChannel OpenChannel(BioChannelOptions? options = null) => new(Queue, options ?? new BioChannelOptions { Takes = Takes });
+    public virtual BioChannel OpenChannel(BioChannelOptions? options = null) => new(Queue, options ?? new BioChannelOptions { Takes = Takes });
 
     /// <summary>Pumps a channel into a target, which stays the caller's; it takes what the target's geometry says.</summary>
     /// <param name="target">Who does the work.</param>
@@ -137,7 +142,7 @@ public sealed partial class AbuseControl : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The concurrency is below 1.</exception>
     /// <exception cref="InvalidOperationException">The target has no geometry.</exception>
     /// <exception cref="ObjectDisposedException">This control was disposed, or the device is gone.</exception>
-    public BioServer Serve(BlockTarget target, int concurrency = 1)
+    public virtual BioServer Serve(BlockTarget target, int concurrency = 1)
     {
         ArgumentNullException.ThrowIfNull(target);
         return new BioServer(Queue, target, concurrency, new BioChannelOptions { Takes = TargetCall.GeometryOf(target).Features });
@@ -147,7 +152,7 @@ public sealed partial class AbuseControl : IDisposable
     /// Closes this opener: further calls throw. Nothing pending is touched, channels that it opened stay. A device's own
     /// <see cref="AbuseDevice.Control"/> is closed with the device, and not by this.
     /// </summary>
-    public void Dispose()
+    public virtual void Dispose()
     {
         if (_disposable && !Interlocked.Exchange(ref _disposed, true))
         {

@@ -158,7 +158,7 @@ internal sealed partial class BioQueue
         Offset = submission.Offset,
         Length = submission.Length,
         Fua = submission.Fua,
-        Generation = generation,
+        Generation = submission.FenceOf(generation),
     };
 
     /// <summary>The consumer's first live bio, if its memory fits.</summary>

@@ -137,6 +137,18 @@ internal sealed partial class BioQueue
         return Errno.EINVAL;
     }
 
+    /// <summary>A bio that is pending, by its id.</summary>
+    internal bool TryFindPut(ulong id, out PutTarget target)
+    {
+        lock (SyncRoot)
+        {
+            bool isFound = FindSlot(id) is { IsLive: true } slot && slot.Id == id && _rotation.Contains(slot.Index);
+            Submission? submission = isFound ? FindSlot(id)!.Submission : null;
+            target = submission is null ? default : new PutTarget(id, submission.Op, submission.Data.Length);
+            return submission is not null;
+        }
+    }
+
     /// <summary>A PUT_BIO failed: the bio goes to the tail, and pollers are told (D15).</summary>
     internal void PutBackRaw(ulong id)
     {

@@ -167,7 +167,7 @@ internal sealed partial class BioQueue
     {
         DeviceConfig config = _config;
         noSlot = false;
-        BioResult refusal = config.Check(submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
+        BioResult refusal = Check(config, submission, out bool countsAsError);
         while (refusal == BioResult.Pending)
         {
             GateState state = _gate.Read();
@@ -207,6 +207,14 @@ internal sealed partial class BioQueue
         }
 
         return refusal;
+    }
+
+    private static BioResult Check(DeviceConfig config, Submission submission, out bool countsAsError)
+    {
+        countsAsError = false;
+        return !submission.IsAdmitted ? config.Check(submission.Op, submission.Offset, submission.Length, submission.Fua, out countsAsError)
+            : config.Configured ? BioResult.Pending
+            : BioResult.Offline;
     }
 
     /// <summary>Settles a bio as cancelled, wherever it is, and so gives its memory back (B5). Nothing happens if it is settled.</summary>

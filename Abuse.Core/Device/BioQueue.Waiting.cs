@@ -28,8 +28,7 @@ internal sealed partial class BioQueue
                 return;
             }
 
-            BioResult refusal = _config.Check(
-                submission.Op, submission.Offset, submission.Length, submission.Fua, out bool countsAsError);
+            BioResult refusal = Check(_config, submission, out bool countsAsError);
             if (refusal != BioResult.Pending)
             {
                 RemoveWaiting(submission);

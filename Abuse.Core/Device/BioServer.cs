@@ -28,6 +28,9 @@ public sealed class BioServer : IAsyncDisposable, IDisposable
     /// <summary>Completes when the pump has ended and every call of the target has returned.</summary>
     public Task Completion { get; }
 
+    /// <summary>Completes when it gets no more bios.</summary>
+    internal Task ChannelCompletion => _channel.Reader.Completion;
+
     /// <summary>
     /// Ends the pump: bios that the target has in hand are pending for other servers, and their late answers are refused. Does not wait for
     /// the target, which may hang; <see cref="Completion"/> does.

@@ -41,6 +41,15 @@ internal abstract class Submission
     /// <summary>The bio's id once it is queued; 0 before. Guarded by the queue's lock.</summary>
     internal ulong Id { get; set; }
 
+    /// <summary>
+    /// Whether another device has checked and admitted it already, of which this one is the stand-in: it is refused only where the queue is not
+    /// configured.
+    /// </summary>
+    internal virtual bool IsAdmitted => false;
+
+    /// <summary>What servers get for fencing, given this device's number of the delivery.</summary>
+    internal virtual ulong FenceOf(ulong delivery) => delivery;
+
     /// <summary>The outcome, set before <see cref="OnCompleted"/>.</summary>
     internal BioResult Result { get; set; }
 

@@ -1,0 +1,63 @@
+using Abuse.Core.Abi;
+
+namespace Abuse.Core;
+
+/// <summary>How a <see cref="RemoteControl"/> connects and serves.</summary>
+public sealed record RemoteControlOptions
+{
+    /// <summary>
+    /// What the raw calls take, as of <see cref="AbuseDevice.OpenControl"/>, and channels that do not say: Flush, Fua or both. None.
+    /// </summary>
+    public BlockFeatures Takes { get; init; }
+
+    /// <summary>
+    /// Bios that this process is willing to have at once, 1 to 512. Few where other processes shall get their share of a short queue. 128.
+    /// </summary>
+    public int MaxBiosInFlight { get; init; } = 128;
+
+    /// <summary>Bytes of bios that this process is willing to have, at least 1; one bio it may have whatever its size. 64 MiB.</summary>
+    public long MaxBytesInFlight { get; init; } = 64 << 20;
+
+    /// <summary>How long connecting may take; above 0. 10 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long the device's process may take for a call, above 0; then it counts as gone. 10 s.</summary>
+    public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The clock: of redelivery and of the time to connect.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    internal ConnectionLimits Validate()
+    {
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+        if ((Takes & ~(BlockFeatures.Flush | BlockFeatures.Fua)) != 0)
+        {
+            throw new ArgumentException($"Raw calls take Flush and Fua, not {Takes}: open a channel for the others.");
+        }
+
+        ArgumentOutOfRangeException.ThrowIfLessThan(MaxBiosInFlight, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(MaxBiosInFlight, AbuseIoctl.MaxQueueLimit);
+        ArgumentOutOfRangeException.ThrowIfLessThan(MaxBytesInFlight, 1);
+        CheckTime(ConnectTimeout, nameof(ConnectTimeout));
+        CheckTime(CallTimeout, nameof(CallTimeout));
+        return new ConnectionLimits
+        {
+            Time = TimeProvider,
+            MaxConnections = 1,
+            MaxRequests = MaxBiosInFlight,
+            MaxRequestBytes = MaxBytesInFlight,
+            MaxUnsentBytes = long.MaxValue,
+            HandshakeTimeout = ConnectTimeout,
+            IdleTimeout = Timeout.InfiniteTimeSpan,
+            SlowReaderTimeout = Timeout.InfiniteTimeSpan,
+            DrainTimeout = TimeSpan.FromSeconds(1),
+        };
+    }
+
+    private static void CheckTime(TimeSpan value, string name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(value, TimeSpan.FromDays(24), name);
+    }
+}
