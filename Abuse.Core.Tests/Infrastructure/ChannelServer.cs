@@ -6,8 +6,13 @@ internal sealed class ChannelServer : IDisposable
     private readonly BioChannel _channel;
 
     internal ChannelServer(AbuseDevice device, BlockTarget store)
+        : this(device.Control, store)
     {
-        _channel = device.Control.OpenChannel(new BioChannelOptions { Takes = store.Geometry.Features });
+    }
+
+    internal ChannelServer(AbuseControl control, BlockTarget store)
+    {
+        _channel = control.OpenChannel(new BioChannelOptions { Takes = store.Geometry.Features });
         Completion = Task.Run(() => LoopAsync(store));
     }
 

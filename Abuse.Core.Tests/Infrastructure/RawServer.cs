@@ -18,8 +18,13 @@ internal sealed class RawServer : IDisposable
     private readonly AbuseVector[] _vectors = new AbuseVector[AbuseIoctl.MaxVectors];
 
     internal RawServer(AbuseDevice device, BlockTarget store)
+        : this(device.OpenControl(BlockFeatures.Flush | BlockFeatures.Fua), store)
     {
-        _control = device.OpenControl(BlockFeatures.Flush | BlockFeatures.Fua);
+    }
+
+    internal RawServer(AbuseControl control, BlockTarget store)
+    {
+        _control = control;
         _store = store;
         _map.Map(Base, _memory);
         Completion = Task.Run(LoopAsync);

@@ -1,0 +1,98 @@
+using System.IO.Pipelines;
+using System.Net.Sockets;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>How a test's two sides are connected.</summary>
+public enum RemoteLinkKind
+{
+    /// <summary>By a pair of pipes in memory.</summary>
+    Pipes,
+
+    /// <summary>By a Unix socket.</summary>
+    Socket,
+}
+
+/// <summary>A device's <see cref="RemoteControlServer"/> in this process, and controls that connect to it.</summary>
+internal sealed class RemoteRig : IAsyncDisposable
+{
+    private readonly RemoteLinkKind _kind;
+    private readonly TempFile? _path;
+    private readonly List<RemoteControl> _controls = [];
+
+    internal RemoteRig(AbuseDevice device, RemoteLinkKind kind = RemoteLinkKind.Socket, RemoteControlServerOptions? options = null)
+    {
+        _kind = kind;
+        Device = device;
+        if (kind == RemoteLinkKind.Pipes)
+        {
+            Server = RemoteControlServer.Create(device, options);
+        }
+        else
+        {
+            _path = new TempFile();
+            File.Delete(_path.Path);
+            Server = RemoteControlServer.Start(device, new UnixDomainSocketEndPoint(_path.Path), options);
+        }
+
+        Server.Disconnected += (_, end) =>
+        {
+            lock (Ends)
+            {
+                Ends.Add(end);
+            }
+        };
+    }
+
+    internal AbuseDevice Device { get; }
+
+    internal RemoteControlServer Server { get; }
+
+    /// <summary>The connections that ended; locked while it is used.</summary>
+    internal List<RemoteDisconnect> Ends { get; } = [];
+
+    internal async Task<RemoteControl> ConnectAsync(RemoteControlOptions? options = null)
+    {
+        RemoteControl control = _kind == RemoteLinkKind.Pipes
+            ? await RemoteControl.ConnectAsync(OpenPipes(), options).InTime()
+            : await RemoteControl.ConnectAsync(Server.EndPoint!, options).InTime();
+        _controls.Add(control);
+        return control;
+    }
+
+    /// <summary>A peer that speaks as the test does.</summary>
+    internal RawPeer ConnectRaw() => new(Server.EndPoint!);
+
+    /// <summary>The other end of pipes that the server serves.</summary>
+    internal IDuplexPipe OpenPipes()
+    {
+        var to = new Pipe();
+        var from = new Pipe();
+        _ = Server.ServeAsync(new Duplex(to.Reader, from.Writer));
+        return new Duplex(from.Reader, to.Writer);
+    }
+
+    /// <summary>Why a connection ended, the one that did so as number <paramref name="index"/>.</summary>
+    internal async Task<RemoteDisconnect> EndOfAsync(int index)
+    {
+        await Soon.Until(() => { lock (Ends) { return Ends.Count > index; } }, $"the end of connection {index}");
+        lock (Ends)
+        {
+            return Ends[index];
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (RemoteControl control in _controls)
+        {
+            await control.DisposeAsync().InTime();
+        }
+
+        await Server.DisposeAsync().InTime();
+        await Device.DisposeAsync();
+        _path?.Dispose();
+    }
+
+    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+}
