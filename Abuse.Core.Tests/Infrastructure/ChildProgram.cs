@@ -10,10 +10,20 @@ internal static class ChildProgram
     internal const string Simulate = "simulate";
     internal const string BecomeIOFlusher = "become-io-flusher";
     internal const string SaveTrace = "save-trace";
+    internal const string ServeRemotely = "serve-remotely";
 
     /// <summary>Runs a verb in a child process; its exit code and what it printed.</summary>
     internal static Task<(int ExitCode, string Output)> RunAsync(params string[] arguments) => Repository.RunAsync(
         AppContext.BaseDirectory, "dotnet", ["exec", typeof(ChildProgram).Assembly.Location, .. arguments]);
+
+    /// <summary>Starts a verb in a child process that goes on; its first line of output is awaited.</summary>
+    internal static async Task<Process> StartAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", typeof(ChildProgram).Assembly.Location, .. arguments]) { RedirectStandardOutput = true };
+        Process process = Process.Start(start) ?? throw new InvalidOperationException("The child did not start.");
+        string? line = await process.StandardOutput.ReadLineAsync().InTime();
+        return line is not null ? process : throw new InvalidOperationException("The child ended before it was ready.");
+    }
 
     private static int Main(string[] arguments)
     {
@@ -33,6 +43,8 @@ internal static class ChildProgram
                 byte[] file = RandomTrace.SaveAsync(RandomTrace.Of(int.Parse(arguments[1], CultureInfo.InvariantCulture))).GetAwaiter().GetResult();
                 Console.WriteLine(Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(file)));
                 return 0;
+            case ServeRemotely:
+                return RemoteChild.ServeAsync(arguments[1], arguments[2]).GetAwaiter().GetResult();
             default:
                 Console.Error.WriteLine("This is a part of the tests.");
                 return 64;
