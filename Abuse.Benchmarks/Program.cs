@@ -25,4 +25,16 @@ if (args is ["nbd-host", var path, var size])
     return;
 }
 
+if (args is ["remote"])
+{
+    await RemotePairs.RunAsync();
+    return;
+}
+
+if (args is ["remote-child", var device, var echo])
+{
+    await RemotePairs.RunChildAsync(device, echo);
+    return;
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
