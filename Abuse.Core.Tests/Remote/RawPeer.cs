@@ -8,7 +8,7 @@ internal sealed class RawPeer : IDisposable
 {
     internal RawPeer(EndPoint endpoint)
     {
-        Socket.ReceiveTimeout = 20_000;
+        Socket.ReceiveTimeout = 10_000;
         Socket.Connect(endpoint);
     }
 

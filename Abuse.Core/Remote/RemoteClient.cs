@@ -71,7 +71,7 @@ internal sealed partial class RemoteClient : RemoteConnection
     {
     }
 
-    private protected override Memory<byte> Begin(in RemoteFrame frame)
+    private protected override void Check(in RemoteFrame frame)
     {
         if (_standIn is null != (frame.Kind == RemoteFrameKind.Hello))
         {
@@ -81,7 +81,8 @@ internal sealed partial class RemoteClient : RemoteConnection
         switch (frame.Kind)
         {
             case RemoteFrameKind.Bio:
-                return BeginBio(frame);
+                CheckBio(frame);
+                break;
             case RemoteFrameKind.Hello:
                 if (frame is not { Id: RemoteFrame.Magic, Payload: RemoteStatus.Size, Flags: 0, Generation: 0, Offset: 0, Length: 0 })
                 {
@@ -103,9 +104,10 @@ internal sealed partial class RemoteClient : RemoteConnection
                 Refuse(frame, "A host sends no such frame");
                 break;
         }
-
-        return Scratch(frame.Payload);
     }
+
+    private protected override Memory<byte> Begin(in RemoteFrame frame) =>
+        frame.Kind == RemoteFrameKind.Bio ? BeginBio(frame) : Scratch(frame.Payload);
 
     private protected override void Finish(in RemoteFrame frame)
     {
@@ -139,7 +141,7 @@ internal sealed partial class RemoteClient : RemoteConnection
         _hello.TrySetResult();
     }
 
-    private Memory<byte> BeginBio(in RemoteFrame frame)
+    private static void CheckBio(in RemoteFrame frame)
     {
         var op = (BioOp)frame.Code;
         bool hasMemory = op is BioOp.Read or BioOp.Write;
@@ -152,19 +154,22 @@ internal sealed partial class RemoteClient : RemoteConnection
         {
             Refuse(frame, "No bio is like this");
         }
+    }
 
+    private Memory<byte> BeginBio(in RemoteFrame frame)
+    {
         if (frame.Id >= (ulong)_places.Length || Volatile.Read(ref _places[frame.Id]) is not null)
         {
             Refuse(frame, "The place is taken, or there is none such");
         }
 
-        if (!Window.TryEnter(hasMemory ? frame.Length : 0))
+        if (!Window.TryEnter((BioOp)frame.Code is BioOp.Read or BioOp.Write ? frame.Length : 0))
         {
             Refuse(frame, "More than was asked for");
         }
 
         _received = RemoteBio.Rent(this, frame);
-        return op == BioOp.Write ? _received.Memory : default;
+        return _received.Op == BioOp.Write ? _received.Memory : default;
     }
 
     private void FinishBio()

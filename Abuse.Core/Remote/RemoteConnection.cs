@@ -16,7 +16,10 @@ internal abstract class RemoteConnection : PeerConnection
     {
     }
 
-    /// <summary>A frame's head is there: where what follows is to go, exactly as much as it says. Throws what is wrong with it.</summary>
+    /// <summary>A frame's head is there, and perhaps no more: throws what is wrong with it. May be asked again of the same.</summary>
+    private protected abstract void Check(in RemoteFrame frame);
+
+    /// <summary>Where what follows a frame's head is to go, exactly as much as it says. Throws where it is not its time.</summary>
     private protected abstract Memory<byte> Begin(in RemoteFrame frame);
 
     /// <summary>A frame is there, whole.</summary>
@@ -83,6 +86,7 @@ internal abstract class RemoteConnection : PeerConnection
     {
         while (RemoteFrame.TryRead(rest, out RemoteFrame frame))
         {
+            Check(frame);
             bool isWhole = rest.Length - RemoteFrame.Size >= frame.Payload;
             if (!isWhole && frame.Payload <= MaxBuffered)
             {

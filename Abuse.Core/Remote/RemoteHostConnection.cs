@@ -144,21 +144,25 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
 
     private protected override void OnReceived() => Outbox.Kick();
 
-    private protected override Memory<byte> Begin(in RemoteFrame frame)
+    private protected override void Check(in RemoteFrame frame)
     {
         if (_control is null != (frame.Kind == RemoteFrameKind.Hello))
         {
             Refuse(frame, "A server says hello, once, before anything else");
         }
 
-        if (frame.Kind == RemoteFrameKind.Answer)
+        if (frame.Kind != RemoteFrameKind.Answer)
         {
-            return BeginAnswer(frame);
+            CheckCall(frame);
         }
-
-        CheckCall(frame);
-        return Scratch(frame.Payload);
+        else if (!((BioResult)frame.Code).IsOutcome() || (frame.Flags | frame.Offset | frame.Length) != 0 || frame.Payload > AbuseIoctl.MaxBioLength)
+        {
+            Refuse(frame, "No answer is like this");
+        }
     }
+
+    private protected override Memory<byte> Begin(in RemoteFrame frame) =>
+        frame.Kind == RemoteFrameKind.Answer ? BeginAnswer(frame) : Scratch(frame.Payload);
 
     private protected override void Finish(in RemoteFrame frame)
     {
@@ -174,12 +178,6 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
 
     private Memory<byte> BeginAnswer(in RemoteFrame frame)
     {
-        var result = (BioResult)frame.Code;
-        if (!result.IsOutcome() || (frame.Flags | frame.Offset | frame.Length) != 0 || frame.Payload > AbuseIoctl.MaxBioLength)
-        {
-            Refuse(frame, "No answer is like this");
-        }
-
         lock (_lock)
         {
             if (!_held.TryTake(frame.Id, frame.Generation, out BioRequest request))
@@ -191,7 +189,7 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
             (_answered, _answeredPlace) = (request, (int)frame.Id);
         }
 
-        bool isRead = _answered.Op == BioOp.Read && result == BioResult.Ok;
+        bool isRead = _answered.Op == BioOp.Read && (BioResult)frame.Code == BioResult.Ok;
         if (frame.Payload != (isRead ? _answered.Length : 0))
         {
             Refuse(frame, $"The answer of {_answered.Head} has not its bytes");

@@ -1,0 +1,48 @@
+using NUnit.Framework;
+
+namespace Abuse.Core.Tests;
+
+/// <summary>In the steady state a bio that is served over a connection allocates nothing, on neither side.</summary>
+[TestFixture]
+[CancelAfter(60_000)]
+internal sealed class RemoteAllocationTests
+{
+    [Test]
+    public async Task A_bio_allocates_nothing([Values(BioOp.Read, BioOp.Write, BioOp.Flush)] BioOp op, [Values(512, 4096, 65536)] int length)
+    {
+        const int Depth = 8;
+        await using var rig = new RemoteRig(AbuseDevice.Create(new BlockGeometry(1 << 20) { Features = BlockFeatures.Flush }));
+        RemoteControl control = await rig.ConnectAsync();
+        await using var store = new MemoryTarget(1 << 20, preallocate: true);
+        using var server = new ChannelServer(control, store);
+        byte[] bytes = new byte[length];
+        Bio bio = op switch
+        {
+            BioOp.Read => Bio.Read(0, bytes),
+            BioOp.Write => Bio.Write(0, bytes),
+            _ => Bio.Flush(),
+        };
+        var inFlight = new ValueTask<BioResult>[Depth];
+        await Allocations.AssertNone(
+            async rounds =>
+            {
+                for (int i = 0; i < rounds; i += Depth)
+                {
+                    for (int slot = 0; slot < Depth; slot++)
+                    {
+                        inFlight[slot] = rig.Device.SubmitAsync(bio);
+                    }
+
+                    for (int slot = 0; slot < Depth; slot++)
+                    {
+                        if (await inFlight[slot] != BioResult.Ok)
+                        {
+                            throw new InvalidOperationException("A bio failed.");
+                        }
+                    }
+                }
+            },
+            rounds: 16_000,
+            awaits: true);
+    }
+}
