@@ -111,6 +111,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
     }
 
     /// <summary>Receives into memory of the caller's, until it is full; what the buffer holds first. False if the peer ended before.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<bool> ReceiveAsync(Memory<byte> destination)
     {
         int some = Math.Min(_end - _start, destination.Length);
