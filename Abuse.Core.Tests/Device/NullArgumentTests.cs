@@ -27,8 +27,15 @@ public sealed class NullArgumentTests
         new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()).Begin(), (Func<Task>)(static () => Task.CompletedTask),
         new KeyedOracle<string, string>(BlockRecorder.StartAsync(new MemoryTarget(4096)).GetAwaiter().GetResult()),
         new NbdExport(Device), (NbdExport[])[new NbdExport(Device)], new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), NbdServer.Create([new NbdExport(Device)]),
+        RemoteControlServer.Create(Device), Remote(),
         new SectorOracle(new BlockTrace(new BlockGeometry(512), new PageStore(512), new TraceLog(), [], 0)),
     ];
+
+    private static RemoteControl Remote()
+    {
+        var rig = new RemoteRig(Device, RemoteLinkKind.Pipes);
+        return rig.ConnectAsync().GetAwaiter().GetResult();
+    }
 
     [OneTimeTearDown]
     public static async Task Dispose()

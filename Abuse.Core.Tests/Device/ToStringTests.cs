@@ -59,6 +59,7 @@ public sealed partial class ToStringTests
         FlushAuditReport audit = await FlushAudit.RunAsync(
             FuaTrace(), static state => new(state.Id[0] == 'x' ? CrashVerdict.SilentWrong("no") : CrashVerdict.Recovered), new CrashExplorerOptions { Workers = 1 });
         var oracle = new KeyedOracle<string, int>(await BlockRecorder.StartAsync(new MemoryTarget(4096)));
+        var remote = new RemoteRig(_device, RemoteLinkKind.Pipes);
         (object Value, string Part)[] all =
         [
             (audit, "1 flushes in "), (audit.Flushes[0], "FUA 0: needed (1 states); x0:"), (report.Failure!.Crashes[0], "0 writes lost, 0 landed"),
@@ -80,6 +81,9 @@ public sealed partial class ToStringTests
             (new NbdExport(_device, "a"), "\"a\": abuse0: "), (NbdServer.Create([new NbdExport(_device)]), "NBD server at no address: 0 connections, 0 requests"),
             (new NbdServerOptions(), "1024 connections of 256 requests of 32 MiB, 64 MiB in flight"), (new NbdStatistics(), "0 connections, 0 requests, 0 errors, 0 B read, 0 B written"),
             (new NbdDisconnect { Client = "c", Export = "e", Reason = DisconnectReason.Idle, Detail = "d" }, "c on \"e\": Idle: d"),
+            (RemoteControlServer.Create(_device), "control of abuse0: "), (new RemoteControlServerOptions(), "256 connections of 512 bios of 64 MiB"),
+            (new RemoteStatistics(), "0 connections, 0 bios answered"), (new RemoteDisconnect("p", DisconnectReason.Idle, "d"), "p: Idle: d"),
+            (new RemoteControlOptions(), "128 bios of 64 MiB in flight, takes None"), (await remote.ConnectAsync(), "remote control of abuse0: "),
             (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
             (FaultPlan.None, "no faults"), (FaultRule.OnAny().Fail(), "add,op=ANY,status=IOERR"), (FaultTape.Parse("1:2@3"), "1:2@3"),
             (LatencyDistribution.Fixed(TimeSpan.FromMilliseconds(1)), "1000 to 1000 µs"), (DiskLatency.Hdd, "HDD, 1 at a time"),

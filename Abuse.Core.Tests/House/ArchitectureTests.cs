@@ -20,6 +20,7 @@ internal sealed partial class ArchitectureTests
         ["Simulation"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
         ["Connections"] = ["Abi", "Bio", "Diagnostics", "Interop"],
         ["Nbd"] = ["Abi", "Bio", "Block", "Connections", "Device", "Diagnostics", "Interop", "Targets"],
+        ["Remote"] = ["Abi", "Bio", "Block", "Connections", "Device", "Diagnostics", "Interop", "Targets"],
         ["Ublk"] = ["Abi", "Bio", "Block", "Device", "Diagnostics", "Interop", "Targets"],
     };
 

@@ -22,27 +22,18 @@ internal sealed class RemoteAllocationTests
             BioOp.Write => Bio.Write(0, bytes),
             _ => Bio.Flush(),
         };
-        var inFlight = new ValueTask<BioResult>[Depth];
         await Allocations.AssertNone(
-            async rounds =>
-            {
-                for (int i = 0; i < rounds; i += Depth)
-                {
-                    for (int slot = 0; slot < Depth; slot++)
-                    {
-                        inFlight[slot] = rig.Device.SubmitAsync(bio);
-                    }
+            rounds => Task.WhenAll(Enumerable.Range(0, Depth).Select(_ => SubmitAsync(rig.Device, bio, rounds / Depth))), rounds: 16_000, awaits: true);
+    }
 
-                    for (int slot = 0; slot < Depth; slot++)
-                    {
-                        if (await inFlight[slot] != BioResult.Ok)
-                        {
-                            throw new InvalidOperationException("A bio failed.");
-                        }
-                    }
-                }
-            },
-            rounds: 16_000,
-            awaits: true);
+    private static async Task SubmitAsync(AbuseDevice device, Bio bio, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if (await device.SubmitAsync(bio) != BioResult.Ok)
+            {
+                throw new InvalidOperationException("A bio failed.");
+            }
+        }
     }
 }

@@ -158,6 +158,8 @@ public partial class AbuseControl : IDisposable
         {
             Device.Queue.RemoveOpener(Takes);
         }
+
+        GC.SuppressFinalize(this);
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -7,6 +8,7 @@ namespace Abuse.Core;
 /// A bio is in its place from its frame to its completion, or until the host takes it back; <see cref="RemoteBio"/> says who then has it. An answer
 /// leaves its place before it is sent, since the host may use the place again at once.
 /// </remarks>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "The end of the loop unloads the stand-in.")]
 internal sealed partial class RemoteClient : RemoteConnection
 {
     private readonly RemoteControlOptions _options;

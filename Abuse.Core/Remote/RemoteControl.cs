@@ -1,7 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
-using Abuse.Core.Abi;
 
 namespace Abuse.Core;
 
@@ -186,6 +185,8 @@ public sealed partial class RemoteControl : AbuseControl, IAsyncDisposable
         {
             _client.Close(DisconnectReason.PeerLeft, "The control was disposed.");
         }
+
+        base.Dispose();
     }
 
     /// <summary>Closes the connection; what this process had is another's. Answers that were given before are sent first.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -26,6 +27,10 @@ public sealed record RemoteControlOptions
 
     /// <summary>The clock: of redelivery and of the time to connect.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{MaxBiosInFlight} bios of {ByteSize.Format(MaxBytesInFlight)} in flight, takes {Takes}");
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     internal ConnectionLimits Validate()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -35,6 +36,10 @@ public sealed record RemoteControlServerOptions
 
     /// <summary>The clock of the time limits.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{MaxConnections} connections of {MaxBiosInFlight} bios of {ByteSize.Format(MaxBytesInFlight)}");
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     internal ConnectionLimits Validate()

@@ -4,4 +4,8 @@ namespace Abuse.Core;
 /// <param name="Peer">Who it was, as far as one knows.</param>
 /// <param name="Reason">Why it ended.</param>
 /// <param name="Detail">Why, in a sentence.</param>
-public sealed record RemoteDisconnect(string Peer, DisconnectReason Reason, string Detail);
+public sealed record RemoteDisconnect(string Peer, DisconnectReason Reason, string Detail)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Peer}: {Reason}: {Detail}";
+}

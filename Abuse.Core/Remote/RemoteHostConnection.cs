@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using Abuse.Core.Abi;
 
 namespace Abuse.Core;
@@ -11,6 +12,7 @@ namespace Abuse.Core;
 /// </para>
 /// <para>The lock guards the subscription and what is held. It may be taken under the hub's.</para>
 /// </remarks>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "OnEnded is the end, and disposes it.")]
 internal sealed partial class RemoteHostConnection : RemoteConnection
 {
     private readonly AbuseDevice _device;

@@ -9,10 +9,11 @@ namespace Abuse.Core;
 /// <remarks>
 /// One loop reads, only while somebody has room. The lock guards the members; it is taken before a member's own, and no code of others runs under it.
 /// </remarks>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "The last member to leave closes it, which disposes the channel.")]
 internal sealed class RemoteHub
 {
     private readonly BioChannel _channel;
-    private readonly AsyncSignal _room = new(continuesOnPool: true);
+    private readonly AsyncSignal _room = new(AsyncSignalPlace.Pool);
     private readonly Lock _lock = new();
     private readonly List<RemoteHostConnection> _members = [];
     private readonly BioQueue _queue;
