@@ -118,7 +118,8 @@ public sealed partial class RemoteControl : AbuseControl, IAsyncDisposable
 
     private static async Task<DisconnectReason> RunAsync(RemoteClient client)
     {
-        await Task.Yield();
+        // Pipes in memory may run the other side on the thread that writes: not the caller's.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await client.RunAsync().ConfigureAwait(false);
         return client.End!.Reason;
     }
