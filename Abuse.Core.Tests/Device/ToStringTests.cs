@@ -82,7 +82,7 @@ public sealed partial class ToStringTests
             (new NbdServerOptions(), "1024 connections of 256 requests of 32 MiB, 64 MiB in flight"), (new NbdStatistics(), "0 connections, 0 requests, 0 errors, 0 B read, 0 B written"),
             (new NbdDisconnect { Client = "c", Export = "e", Reason = DisconnectReason.Idle, Detail = "d" }, "c on \"e\": Idle: d"),
             (RemoteControlServer.Create(_device), "control of abuse0: "), (new RemoteControlServerOptions(), "256 connections of 512 bios of 64 MiB"),
-            (new RemoteStatistics(), "0 connections, 0 bios answered"), (new RemoteDisconnect("p", DisconnectReason.Idle, "d"), "p: Idle: d"),
+            (new RemoteStatistics(), "0 connections, 0 bios answered"), (new RemoteDisconnect { Peer = "p", Reason = DisconnectReason.Idle, Detail = "d" }, "p: Idle: d"),
             (new RemoteControlOptions(), "128 bios of 64 MiB in flight, takes None"), (await remote.ConnectAsync(), "remote control of abuse0: "),
             (new UblkOptions(), "1 x 128 requests of 512 KiB, Copy, recovery None"), (new UblkException("m"), "m"),
             (FaultPlan.None, "no faults"), (FaultRule.OnAny().Fail(), "add,op=ANY,status=IOERR"), (FaultTape.Parse("1:2@3"), "1:2@3"),

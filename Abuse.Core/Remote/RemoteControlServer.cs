@@ -119,7 +119,7 @@ public sealed class RemoteControlServer : IAsyncDisposable
         AbuseEventSource.Log.PeerLeft(peer, end.Reason.ToString(), end.Detail);
         try
         {
-            Disconnected?.Invoke(this, new RemoteDisconnect(peer, end.Reason, end.Detail));
+            Disconnected?.Invoke(this, new RemoteDisconnect { Peer = peer, Reason = end.Reason, Detail = end.Detail });
         }
         catch (Exception exception)
         {
