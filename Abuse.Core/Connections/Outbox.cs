@@ -14,7 +14,7 @@ namespace Abuse.Core;
 /// </remarks>
 internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : IThreadPoolWorkItem
 {
-    private const int SegmentsAtOnce = 8;
+    private const int SegmentsAtOnce = Interop.LinuxSocket.MostSegments;
 
     private readonly Lock _lock = new();
     private readonly AsyncSignal _work = new(AsyncSignalPlace.Here);

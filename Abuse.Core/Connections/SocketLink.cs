@@ -17,11 +17,16 @@ internal sealed class SocketLink : PeerLink
 
     internal SocketLink(Socket socket, bool byFramework = false)
     {
-        // What is there is taken without waiting by plain calls, which must not block.
-        socket.Blocking = false;
         socket.SendBufferSize = SendBuffer;
         _socket = socket;
         _readiness = SocketReadiness.IsAvailable && !byFramework ? new SocketReadiness(socket) : null;
+
+        if (_readiness is null)
+        {
+            // What is there is taken by the framework's plain calls, which must not block; with a readiness each call says so.
+            socket.Blocking = false;
+        }
+
         _input = new SocketReader(socket, _readiness);
         _sender = new SocketSender(socket, _readiness);
         Name = NameOf(socket);

@@ -57,15 +57,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
             return ReadByFrameworkAsync(cancellationToken);
         }
 
-        do
-        {
-            if (TryReceiveNow(_filled ? Large : Usual))
-            {
-                return new ValueTask<ReadResult>(Result());
-            }
-        }
-        while (readiness.IsReadableSoon());
-        return WaitAsync(readiness);
+        return TryReceiveNow(_filled ? Large : Usual) ? new ValueTask<ReadResult>(Result()) : WaitAsync(readiness);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -127,11 +119,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
             }
             else if (!TryReceiveNow(destination.Span, out count))
             {
-                if (!readiness.IsReadableSoon())
-                {
-                    await readiness.WaitReadableAsync().ConfigureAwait(false);
-                }
-
+                await readiness.WaitReadableAsync().ConfigureAwait(false);
                 continue;
             }
 
@@ -168,7 +156,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
         return new ReadResult(bytes, canceled, _ended);
     }
 
-    /// <summary>Takes what is there without waiting; false where that is nothing.</summary>
+    /// <summary>Takes what is there into the buffer; false where that is nothing.</summary>
     private bool TryReceiveNow(int size)
     {
         MakeRoom(size);
@@ -182,9 +170,17 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
         return true;
     }
 
+    /// <summary>Receives without waiting, or, with a readiness and on a thread that may, for a while.</summary>
     /// <exception cref="SocketException">The connection is broken.</exception>
+    /// <exception cref="IOException">The same.</exception>
     private bool TryReceiveNow(Span<byte> destination, out int count)
     {
+        if (readiness is not null)
+        {
+            count = readiness.Receive(destination);
+            return count >= 0;
+        }
+
         count = socket.Receive(destination, SocketFlags.None, out SocketError error);
         return error == SocketError.Success || (error == SocketError.WouldBlock ? false : throw new SocketException((int)error));
     }

@@ -1,19 +1,42 @@
+using System.Buffers.Binary;
 using System.Net.Sockets;
 using Abuse.Core.Interop;
 
 namespace Abuse.Core;
 
-/// <summary>Waits until a socket can be read or written, where the system lets a thread of ours watch it.</summary>
+/// <summary>Receives and sends without the framework, and waits until that can be done, where the system lets a thread of ours watch a socket.</summary>
 /// <remarks>
 /// One loop waits for each direction. The receiving loop goes on on a thread of <see cref="LoopThreads"/> if there is one, the sending loop on the pool.
 /// </remarks>
-internal sealed class SocketReadiness(Socket socket) : WatchedSocket(socket.SafeHandle)
+internal sealed class SocketReadiness : WatchedSocket
 {
     /// <summary>How long a thread that may block waits before it is given back, in milliseconds.</summary>
     private const int Patience = 20;
 
     private readonly AsyncSignal _readable = new(AsyncSignalPlace.LoopThread);
     private readonly AsyncSignal _writable = new(AsyncSignalPlace.Pool);
+
+    private readonly SafeSocketHandle _handle;
+
+    internal SocketReadiness(Socket socket)
+        : base(socket.SafeHandle)
+    {
+        _handle = socket.SafeHandle;
+        LinuxSocket.MakeBlocking(_handle);
+
+        // SOL_SOCKET, SO_RCVTIMEO, a timeval: for receives that wait.
+        Span<byte> timeout = stackalloc byte[16];
+        timeout.Clear();
+        BinaryPrimitives.WriteInt64LittleEndian(timeout[8..], Patience * 1000);
+        socket.SetRawSocketOption(1, 20, timeout);
+    }
+
+    /// <summary>Receives what is there, or, on a thread that may wait, what comes within a while.</summary>
+    /// <returns>Bytes, 0 at the peer's end; -1 if nothing came.</returns>
+    internal int Receive(Span<byte> destination) => LinuxSocket.Receive(_handle, destination, waits: LoopThreads.IsHere);
+
+    /// <summary>Sends what the socket takes now. Bytes; -1 if it takes nothing.</summary>
+    internal long Send(ReadOnlySpan<ArraySegment<byte>> segments) => LinuxSocket.Send(_handle, segments);
 
     internal ValueTask WaitReadableAsync()
     {
@@ -27,11 +50,9 @@ internal sealed class SocketReadiness(Socket socket) : WatchedSocket(socket.Safe
         return _writable.WaitAsync();
     }
 
-    /// <summary>Waits a while on this thread, if it is one that may.</summary>
-    internal bool IsReadableSoon() => LoopThreads.IsHere && Poll(SocketEvents.Readable, Patience) != SocketEvents.None;
-
     /// <summary>
-    /// The same for writing, but no longer than until something has come: a peer may itself be sending, and read only when that is taken.
+    /// Waits for room to send a while on this thread, if it is one that may, but no longer than until something has come: a peer may itself be sending, and
+    /// read only when that is taken.
     /// </summary>
     internal bool IsWritableSoon() =>
         LoopThreads.IsHere && (Poll(SocketEvents.Readable | SocketEvents.Writable, Patience) & SocketEvents.Writable) != 0;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 
 namespace Abuse.Core;
@@ -50,20 +51,13 @@ internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : 
     {
         while (_list.Count != 0)
         {
-            int sent = _list.Count == 1
-                ? socket.Send(_list[0], SocketFlags.None, out SocketError error)
-                : socket.Send(_list, SocketFlags.None, out error);
-            if (error == SocketError.WouldBlock)
+            long sent = readiness!.Send(CollectionsMarshal.AsSpan(_list));
+            if (sent < 0)
             {
                 return false;
             }
 
-            if (error != SocketError.Success)
-            {
-                throw new SocketException((int)error);
-            }
-
-            Remove(sent);
+            Remove((int)sent);
         }
 
         return true;
