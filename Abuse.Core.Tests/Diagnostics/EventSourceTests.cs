@@ -89,6 +89,13 @@ public sealed class EventSourceTests
             await using UblkRig rig = await UblkRig.StartAsync(device);
             Assert.That(await rig.Issue((UblkOp)77).Task.InTime(), Is.EqualTo(-95));
         }),
+        new("PeerLeft", EventLevel.Informational, ["a client on pipes", "PeerLeft", "The peer left"], static async (device, _) =>
+        {
+            await using var server = NbdServer.Create([new NbdExport(device, "disk")]);
+            (PipePair client, PipePair served) = PipePair.Create();
+            await client.Output.CompleteAsync();
+            await server.ServeAsync(served).InTime();
+        }),
     ];
 
     [Test]

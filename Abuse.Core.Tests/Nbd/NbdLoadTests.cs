@@ -1,4 +1,3 @@
-using System.IO.Pipelines;
 using System.Net.Sockets;
 using NUnit.Framework;
 
@@ -161,10 +160,9 @@ internal sealed class NbdLoadTests
 
         if (link == "pipes")
         {
-            var there = new Pipe();
-            var back = new Pipe();
-            _ = rig.Server.ServeAsync(new Pipes(there.Reader, back.Writer));
-            return new NbdRawClient(new TwoStreams(back.Reader.AsStream(), there.Writer.AsStream()));
+            (PipePair here, PipePair there) = PipePair.Create();
+            _ = rig.Server.ServeAsync(there);
+            return new NbdRawClient(new TwoStreams(here.Input.AsStream(), here.Output.AsStream()));
         }
 
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -197,8 +195,6 @@ internal sealed class NbdLoadTests
 
         return 0;
     }
-
-    private sealed record Pipes(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     /// <summary>One stream to read from, one to write to.</summary>
     private sealed class TwoStreams(Stream input, Stream output) : Stream

@@ -58,20 +58,19 @@ internal sealed class RemoteHostProtocolTests
     [Test]
     public async Task A_host_that_is_none_is_told_from_one([Values("magic", "version", "status", "nothing", "end")] string wrong)
     {
-        var to = new Pipe();
-        var from = new Pipe();
+        (PipePair here, PipePair host) = PipePair.Create();
         Task<RemoteControl> connecting = RemoteControl.ConnectAsync(
-            new Duplex(from.Reader, to.Writer), new RemoteControlOptions { ConnectTimeout = TimeSpan.FromMilliseconds(wrong == "nothing" ? 50 : 20_000) });
+            here, new RemoteControlOptions { ConnectTimeout = TimeSpan.FromMilliseconds(wrong == "nothing" ? 50 : 20_000) });
         byte[] status = new byte[RemoteStatus.Size];
         status[24] = wrong == "status" ? (byte)3 : (byte)0;
         RemoteFrame hello = new() { Kind = RemoteFrameKind.Hello, Id = wrong == "magic" ? 7 : RemoteFrame.Magic, Code = wrong == "version" ? (byte)9 : (byte)1 };
         if (wrong == "end")
         {
-            await from.Writer.CompleteAsync();
+            await host.Output.CompleteAsync();
         }
         else if (wrong != "nothing")
         {
-            await from.Writer.WriteAsync(RawPeer.BytesOf(hello with { Payload = status.Length }, status));
+            await host.Output.WriteAsync(RawPeer.BytesOf(hello with { Payload = status.Length }, status));
         }
 
         await Assert.ThatAsync(() => connecting.InTime(), Throws.InstanceOf<IOException>().With.Message.StartsWith("Can't connect to "));
@@ -112,15 +111,12 @@ internal sealed class RemoteHostProtocolTests
 
     private static async Task<(RemoteControl Control, Host Host)> ConnectAsync(RemoteControlOptions? options = null)
     {
-        var to = new Pipe();
-        var from = new Pipe();
-        var host = new Host(to.Reader, from.Writer);
-        Task<RemoteControl> connecting = RemoteControl.ConnectAsync(new Duplex(from.Reader, to.Writer), (options ?? new RemoteControlOptions()) with { MaxBiosInFlight = 4 });
+        (PipePair here, PipePair there) = PipePair.Create();
+        var host = new Host(there.Input, there.Output);
+        Task<RemoteControl> connecting = RemoteControl.ConnectAsync(here, (options ?? new RemoteControlOptions()) with { MaxBiosInFlight = 4 });
         await host.SendAsync(new RemoteFrame { Kind = RemoteFrameKind.Hello, Id = RemoteFrame.Magic, Code = 1, Payload = RemoteStatus.Size }, new byte[RemoteStatus.Size]);
         return (await connecting.InTime(), host);
     }
-
-    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     private sealed class Host(PipeReader input, PipeWriter output)
     {

@@ -66,10 +66,9 @@ internal sealed class RemoteRig : IAsyncDisposable
     /// <summary>The other end of pipes that the server serves.</summary>
     internal IDuplexPipe OpenPipes()
     {
-        var to = new Pipe();
-        var from = new Pipe();
-        _ = Server.ServeAsync(new Duplex(to.Reader, from.Writer));
-        return new Duplex(from.Reader, to.Writer);
+        (PipePair here, PipePair there) = PipePair.Create();
+        _ = Server.ServeAsync(there);
+        return here;
     }
 
     /// <summary>Why a connection ended, the one that did so as number <paramref name="index"/>.</summary>
@@ -93,6 +92,4 @@ internal sealed class RemoteRig : IAsyncDisposable
         await Device.DisposeAsync();
         _path?.Dispose();
     }
-
-    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 }

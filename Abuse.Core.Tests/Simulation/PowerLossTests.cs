@@ -183,7 +183,10 @@ internal sealed class PowerLossTests
 
             TestBytes.AssertSame(Image(disk), model.Content, $"seed {seed}:");
             HashSet<string>? images = model.Images(500);
-            if (images is null)
+
+            // Few images may come of many choices: zeroes over zeroes are a version of their own, and look the same.
+            double choices = disk.CountVersions().Aggregate(1.0, static (product, unit) => product * (unit.Value + 1));
+            if (images is null || choices > 5000)
             {
                 for (ulong loss = 0; loss < 20; loss++)
                 {
