@@ -34,7 +34,7 @@ internal sealed class RecorderEndingTests
         BlockRecorder recorder = null!;
         var target = new ScriptedTarget
         {
-            Now = bio => bio.Length == 512 ? BioResult.Ok : Meanwhile(),
+            Now = bio => bio.Op == BioOp.Read || bio.Length == 512 ? BioResult.Ok : Meanwhile(),
         };
         recorder = await BlockRecorder.StartAsync(target, new BlockRecorderOptions { MaxBytes = 4096 + 512 });
         Assert.That(new TargetCaller(recorder, TargetPath.MayNotBlock).Write(0, new byte[4096]), Is.EqualTo(BioResult.Ok));
@@ -76,7 +76,11 @@ internal sealed class RecorderEndingTests
     public async Task An_answer_after_the_recording_beneath_has_ended_is_passed_on()
     {
         var later = new TaskCompletionSource<BioResult>();
-        BlockRecorder below = await BlockRecorder.StartAsync(new ScriptedTarget { Later = (_, _, _) => new(later.Task) });
+        BlockRecorder below = await BlockRecorder.StartAsync(new ScriptedTarget
+        {
+            // The recording begins by reading all of it.
+            Later = (bio, _, _) => bio.Op == BioOp.Read ? new(BioResult.Ok) : new(later.Task),
+        });
         BlockRecorder middle = await BlockRecorder.StartAsync(below, new BlockRecorderOptions { Below = below });
         BlockRecorder above = await BlockRecorder.StartAsync(middle, new BlockRecorderOptions { Below = middle });
         ValueTask<BioResult> answer = above.ExecuteAsync(new BioHead { Op = BioOp.Write, Length = 512 }, new byte[512], CancellationToken.None);
@@ -89,7 +93,8 @@ internal sealed class RecorderEndingTests
     [Test]
     public async Task What_is_no_bio_goes_to_the_target_and_not_into_the_trace()
     {
-        var target = new ScriptedTarget { Now = static _ => BioResult.OutOfRange };
+        bool isRecording = false;
+        var target = new ScriptedTarget { Now = _ => isRecording ? BioResult.OutOfRange : BioResult.Ok };
         BlockRecorder recorder = await BlockRecorder.StartAsync(target, new BlockRecorderOptions { MaxBytes = 512 });
         BioHead[] wrong =
         [
@@ -97,6 +102,7 @@ internal sealed class RecorderEndingTests
             new() { Op = BioOp.Write, Offset = -512, Length = 512 }, new() { Op = BioOp.Discard, Length = -512 },
             new() { Op = BioOp.WriteZeroes, Offset = long.MaxValue - 511, Length = 1024 },
         ];
+        isRecording = true;
         target.Calls = 0;
         foreach (BioHead bio in wrong)
         {

@@ -61,9 +61,11 @@ internal sealed partial class RemoteClient : RemoteConnection
             TakeBack();
             _standIn?.Unload();
             EndCalls();
-            _hello.TrySetResult();
         }
     }
+
+    /// <summary>Whoever waits for the hello learns that there is none, now that <see cref="PeerConnection.End"/> says why.</summary>
+    private protected override void OnEnded() => _hello.TrySetResult();
 
     private protected override void CancelRequests()
     {
