@@ -6,6 +6,8 @@ namespace Abuse.Core.Tests;
 /// <summary>A control of another process does what a local one does, and its connection's end is nobody's loss.</summary>
 [TestFixture(RemoteLinkKind.Pipes)]
 [TestFixture(RemoteLinkKind.Socket)]
+[TestFixture(RemoteLinkKind.Tcp)]
+[TestFixture(RemoteLinkKind.Stream)]
 [CancelAfter(60_000)]
 internal sealed partial class RemoteControlTests(RemoteLinkKind link)
 {

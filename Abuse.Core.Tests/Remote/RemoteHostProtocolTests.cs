@@ -89,6 +89,18 @@ internal sealed class RemoteHostProtocolTests
     }
 
     [Test]
+    public async Task Other_machines_reach_a_device_only_if_asked()
+    {
+        await using AbuseDevice device = AbuseDevice.Create(new BlockGeometry(1 << 20));
+        var everywhere = new IPEndPoint(IPAddress.Any, 0);
+        Assert.That(() => RemoteControlServer.Start(device, everywhere), Throws.ArgumentException.With.Message.Contains("AllowRemote"));
+        await using RemoteControlServer server = RemoteControlServer.Start(device, everywhere, new RemoteControlServerOptions { AllowRemote = true });
+        var here = new IPEndPoint(IPAddress.Loopback, ((IPEndPoint)server.EndPoint!).Port);
+        await using RemoteControl control = await RemoteControl.ConnectAsync(here).InTime();
+        Assert.That(control.GetStatus(out _), Is.EqualTo(Abi.Errno.None));
+    }
+
+    [Test]
     public async Task A_call_without_a_reply_ends_the_connection()
     {
         (RemoteControl control, _) = await ConnectAsync(new RemoteControlOptions { CallTimeout = TimeSpan.FromMilliseconds(50) });

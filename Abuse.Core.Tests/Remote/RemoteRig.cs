@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Net;
 using System.Net.Sockets;
 
 namespace Abuse.Core.Tests;
@@ -11,6 +12,12 @@ public enum RemoteLinkKind
 
     /// <summary>By a Unix socket.</summary>
     Socket,
+
+    /// <summary>By TCP, on this machine.</summary>
+    Tcp,
+
+    /// <summary>By streams, which the server is given.</summary>
+    Stream,
 }
 
 /// <summary>A device's <see cref="RemoteControlServer"/> in this process, and controls that connect to it.</summary>
@@ -24,15 +31,19 @@ internal sealed class RemoteRig : IAsyncDisposable
     {
         _kind = kind;
         Device = device;
-        if (kind == RemoteLinkKind.Pipes)
+        switch (kind)
         {
-            Server = RemoteControlServer.Create(device, options);
-        }
-        else
-        {
-            _path = new TempFile();
-            File.Delete(_path.Path);
-            Server = RemoteControlServer.Start(device, new UnixDomainSocketEndPoint(_path.Path), options);
+            case RemoteLinkKind.Socket:
+                _path = new TempFile();
+                File.Delete(_path.Path);
+                Server = RemoteControlServer.Start(device, new UnixDomainSocketEndPoint(_path.Path), options);
+                break;
+            case RemoteLinkKind.Tcp:
+                Server = RemoteControlServer.Start(device, new IPEndPoint(IPAddress.Loopback, 0), options);
+                break;
+            default:
+                Server = RemoteControlServer.Create(device, options);
+                break;
         }
 
         Server.Disconnected += (_, end) =>
@@ -53,9 +64,12 @@ internal sealed class RemoteRig : IAsyncDisposable
 
     internal async Task<RemoteControl> ConnectAsync(RemoteControlOptions? options = null)
     {
-        RemoteControl control = _kind == RemoteLinkKind.Pipes
-            ? await RemoteControl.ConnectAsync(OpenPipes(), options).InTime()
-            : await RemoteControl.ConnectAsync(Server.EndPoint!, options).InTime();
+        RemoteControl control = _kind switch
+        {
+            RemoteLinkKind.Pipes => await RemoteControl.ConnectAsync(OpenPipes(), options).InTime(),
+            RemoteLinkKind.Stream => await RemoteControl.ConnectAsync(await OpenStreamAsync(), options).InTime(),
+            _ => await RemoteControl.ConnectAsync(Server.EndPoint!, options).InTime(),
+        };
         _controls.Add(control);
         return control;
     }
@@ -69,6 +83,25 @@ internal sealed class RemoteRig : IAsyncDisposable
         (PipePair here, PipePair there) = PipePair.Create();
         _ = Server.ServeAsync(there);
         return here;
+    }
+
+    /// <summary>The other end of a stream that the server serves, as pipes.</summary>
+    private async Task<IDuplexPipe> OpenStreamAsync()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var client = new TcpClient();
+        await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
+        _ = ServeAsync(new NetworkStream(await listener.AcceptSocketAsync(), ownsSocket: true));
+        NetworkStream stream = client.GetStream();
+        return new PipePair(PipeReader.Create(stream), PipeWriter.Create(stream));
+    }
+
+    /// <summary>The stream stays the caller's, who has it end when the server is done with it.</summary>
+    private async Task ServeAsync(NetworkStream stream)
+    {
+        await Server.ServeAsync(stream);
+        await stream.DisposeAsync();
     }
 
     /// <summary>Why a connection ended, the one that did so as number <paramref name="index"/>.</summary>
