@@ -120,11 +120,14 @@ internal sealed partial class UblkWorld
         }
     }
 
-    internal UblkDeviceDouble Device(int id)
+    internal UblkDeviceDouble Device(int id) => Find(id) ?? throw new KeyNotFoundException($"There is no device {id}.");
+
+    /// <summary>Null while there is none: a disk that is made anew is away for a moment.</summary>
+    internal UblkDeviceDouble? Find(int id)
     {
         lock (Sync)
         {
-            return Devices[id];
+            return Devices.GetValueOrDefault(id);
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed class UblkFollowTests
         }
 
         Assert.That(device.Control.SetStatus(Info(flags: reset ? AbuseFlags.None : AbuseFlags.Reconnect)), Is.EqualTo(Errno.None));
-        await Soon.Until(() => rig.Process.Ids().Count == 1 && rig.Kernel is { HasDisk: true, IsReadOnly: false }, "the disk is writable");
+        await Soon.Until(() => rig.World.Find(rig.Disk.Id) is { HasDisk: true, IsReadOnly: false }, "the disk is writable");
         await Soon.Until(() => !rig.Disk.Plan.Geometry.IsReadOnly, "the plan says so");
         Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
     }
@@ -91,7 +91,7 @@ internal sealed class UblkFollowTests
         Assert.That(rig.Disk.Completion.IsCompleted, Is.False);
 
         rig.Device.Control.SetStatus(Info());
-        await Soon.Until(() => rig.Process.Ids().Count == 1 && rig.Kernel.HasDisk, "the disk comes");
+        await Soon.Until(() => rig.World.Find(rig.Disk.Id) is { HasDisk: true }, "the disk comes");
         Assert.That(rig.Disk.Id, Is.EqualTo(3));
         TestBytes.AssertSame(await rig.ReadAsync(0, 4096), TestBytes.Of(1, 4096));
         await Soon.Until(() => rig.Disk.GetStatistics() is { Reads: 1, Writes: 1 }, "the requests of both are counted");
@@ -224,7 +224,7 @@ internal sealed class UblkFollowTests
             rig.Device.Control.SetStatus(Info(Size / 2 + (i * 4096), flags: i % 2 == 0 ? AbuseFlags.ReadOnly : AbuseFlags.None));
         }
 
-        await Soon.Until(() => rig.Kernel.Sectors == ((Size / 2) + (49 * 4096)) / 512 && !rig.Kernel.IsReadOnly, "the last size and flag");
+        await Soon.Until(() => rig.World.Find(rig.Disk.Id) is { IsReadOnly: false, Sectors: ((Size / 2) + (49 * 4096)) / 512 }, "the last size and flag");
         Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
         await rig.Disk.DisposeAsync().InTime();
         await rig.Disk.Completion.InTime();
