@@ -63,6 +63,34 @@ internal sealed class NbdExtentTests
         }
     }
 
+    [TestCaseSource(nameof(Styles))]
+    public async Task A_target_that_is_wrong_about_its_holes_is_not_believed(NbdReplyStyle style)
+    {
+        var target = new Liar(16 * Piece);
+        byte[] bytes = TestBytes.Of(3, 512);
+        new TargetCaller(target, TargetPath.MayNotBlock).Write((3 * Piece) + 1024, bytes);
+        await using var rig = new NbdRig(target);
+        using NbdRawClient client = NbdRawClient.Go(rig.Endpoint, style: style);
+        byte[] read = NbdRequestTests.ReadBytes(client, style, 2 * Piece, 4 * Piece);
+        TestBytes.AssertSame(read.AsSpan(Piece + 1024, 512), bytes);
+        client.SendRequest(Read, 8 * Piece, 4 * Piece);
+        Assert.That(client.ReceiveChunk().Type, Is.EqualTo(2), "a hole that is one");
+    }
+
+    [Test]
+    public async Task An_extent_is_asked_for_once_however_many_reads_are_in_it()
+    {
+        var target = new Liar(16 * Piece);
+        await using var rig = new NbdRig(target);
+        using NbdRawClient client = NbdRawClient.Go(rig.Endpoint, style: NbdReplyStyle.Structured);
+        for (int i = 0; i < 16; i++)
+        {
+            NbdRequestTests.ReadBytes(client, NbdReplyStyle.Structured, (ulong)(i * Piece), Piece);
+        }
+
+        Assert.That(target.Asked, Is.EqualTo(1));
+    }
+
     [TestCase(0u, 4 * Piece, 0, new long[] { Piece, 3, Piece, 0, 2 * Piece, 3 })]
     [TestCase(0u, 4 * Piece, 8, new long[] { Piece, 3 })]
     [TestCase(512u, 512, 8, new long[] { 512, 3 })]
@@ -181,5 +209,25 @@ internal sealed class NbdExtentTests
         }
 
         public override BlockExtent GetExtent(long offset) => extent(offset);
+    }
+
+    /// <summary>Memory that says that all of it is a hole.</summary>
+    private sealed class Liar(int size) : BlockTarget
+    {
+        private readonly MemoryTarget _memory = new(size);
+
+        internal int Asked { get; private set; }
+
+        public override BlockGeometry Geometry => _memory.Geometry;
+
+        public override BioResult Execute(in BioHead bio, BioSpans data) => _memory.Execute(bio, data);
+
+        public override ValueTask<BioResult> ExecuteAsync(BioHead bio, Memory<byte> data, CancellationToken overtaken) => _memory.ExecuteAsync(bio, data, overtaken);
+
+        public override BlockExtent GetExtent(long offset)
+        {
+            Asked++;
+            return new BlockExtent(0, size, IsHole: true);
+        }
     }
 }

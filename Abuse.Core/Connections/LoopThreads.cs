@@ -44,19 +44,32 @@ internal static class LoopThreads
             }
 
             Threads++;
-            Loops.Enqueue((loop, state));
         }
 
-        new Thread(Run) { IsBackground = true, Name = "abuse connection" }.UnsafeStart();
-        return true;
+        try
+        {
+            new Thread(Run) { IsBackground = true, Name = "abuse connection" }.UnsafeStart((loop, state));
+            return true;
+        }
+        catch (Exception exception) when (exception is OutOfMemoryException or ThreadStartException)
+        {
+            // The system has no thread to give now; the pool has some.
+            lock (Sync)
+            {
+                Threads--;
+            }
+
+            return false;
+        }
     }
 
-    private static void Run()
+    private static void Run(object? first)
     {
         Here = true;
+        var next = ((Action<object?> Loop, object? State))first!;
         while (true)
         {
-            (Action<object?> Loop, object? State) next;
+            next.Loop(next.State);
             lock (Sync)
             {
                 while (Loops.Count == 0)
@@ -73,8 +86,6 @@ internal static class LoopThreads
 
                 next = Loops.Dequeue();
             }
-
-            next.Loop(next.State);
         }
     }
 }

@@ -9,7 +9,7 @@ namespace Abuse.Core;
 /// </para>
 /// <para>
 /// Bounded by its users: <see cref="IsFull"/> tells the receiving loop to take no more requests until the peer has read. What was taken
-/// before may still be appended.
+/// before may still be appended. What counts is the memory that is kept, which is more than the bytes to be sent.
 /// </para>
 /// </remarks>
 internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : IThreadPoolWorkItem
@@ -18,21 +18,43 @@ internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : ITh
 
     private readonly Lock _lock = new();
     private readonly AsyncSignal _work = new(AsyncSignalPlace.Here);
-    private readonly AsyncSignal _room = new(AsyncSignalPlace.Here);
+    private readonly AsyncSignal _room = new(AsyncSignalPlace.LoopThread);
     private OutSegment[] _pending = new OutSegment[4];
     private OutSegment[] _sending = new OutSegment[4];
     private int _count;
-    private long _unsent;
+    private long _held;
     private long _progressAt = time.GetTimestamp();
+
+    /// <summary>What the link had sent when it was last looked at.</summary>
+    private long _seenSent;
     private bool _completed;
     private bool _failed;
     private int _kickQueued;
 
     /// <summary>Whether so much is unsent that nothing more should be taken.</summary>
-    internal bool IsFull => Volatile.Read(ref _unsent) >= limit && !Volatile.Read(ref _failed);
+    internal bool IsFull => Volatile.Read(ref _held) >= limit && !Volatile.Read(ref _failed);
 
-    /// <summary>For how long the peer has taken nothing of what is there for it; zero where nothing is.</summary>
-    internal TimeSpan Stalled => Volatile.Read(ref _unsent) == 0 ? TimeSpan.Zero : time.GetElapsedTime(Volatile.Read(ref _progressAt));
+    /// <summary>Whether all was sent.</summary>
+    internal bool IsEmpty => Volatile.Read(ref _held) == 0;
+
+    /// <summary>Whether there is something that the sending loop has not taken yet.</summary>
+    internal bool HasPending => Volatile.Read(ref _count) != 0;
+
+    /// <summary>
+    /// For how long the peer has taken nothing of what is there for it, as far as one who looks now and then knows; zero where nothing is. For one
+    /// caller.
+    /// </summary>
+    internal TimeSpan LookForStall()
+    {
+        long sent = link.SentBytes;
+        if (sent != _seenSent)
+        {
+            _seenSent = sent;
+            Volatile.Write(ref _progressAt, time.GetTimestamp());
+        }
+
+        return IsEmpty ? TimeSpan.Zero : time.GetElapsedTime(Volatile.Read(ref _progressAt));
+    }
 
     /// <summary>Takes a segment. Where the peer is gone its memory goes back at once.</summary>
     internal void Append(in OutSegment segment)
@@ -47,12 +69,12 @@ internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : ITh
                 }
 
                 _pending[_count++] = segment;
-                if (_unsent == 0)
+                if (_held == 0)
                 {
                     Volatile.Write(ref _progressAt, time.GetTimestamp());
                 }
 
-                Volatile.Write(ref _unsent, _unsent + segment.Count);
+                Volatile.Write(ref _held, _held + segment.Held);
                 return;
             }
         }
@@ -101,7 +123,7 @@ internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : ITh
             Volatile.Write(ref _failed, true);
             count = _count;
             _count = 0;
-            Volatile.Write(ref _unsent, 0);
+            Volatile.Write(ref _held, 0);
             Return(_pending.AsSpan(0, count));
         }
 
@@ -184,19 +206,18 @@ internal sealed class Outbox(PeerLink link, long limit, TimeProvider time) : ITh
 
     private void Sent(int start, int some)
     {
-        long bytes = 0;
+        long held = 0;
         foreach (OutSegment segment in _sending.AsSpan(start, some))
         {
-            bytes += segment.Count;
+            held += segment.Held;
         }
 
         Return(_sending.AsSpan(start, some));
         bool wasFull;
         lock (_lock)
         {
-            wasFull = _unsent >= limit;
-            Volatile.Write(ref _unsent, Math.Max(0, _unsent - bytes));
-            Volatile.Write(ref _progressAt, time.GetTimestamp());
+            wasFull = _held >= limit;
+            Volatile.Write(ref _held, Math.Max(0, _held - held));
         }
 
         if (wasFull && !IsFull)

@@ -95,7 +95,7 @@ internal abstract class PeerConnection
         {
             Close(DisconnectReason.HandshakeTimeout, $"The handshake took longer than {_limits.HandshakeTimeout.TotalSeconds} s.");
         }
-        else if (Outbox.Stalled > _limits.SlowReaderTimeout)
+        else if (Outbox.LookForStall() > _limits.SlowReaderTimeout)
         {
             Abort(DisconnectReason.SlowReader, $"Replies were not read for {_limits.SlowReaderTimeout.TotalSeconds} s.");
         }

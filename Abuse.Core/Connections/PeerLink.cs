@@ -9,6 +9,11 @@ namespace Abuse.Core;
 /// </remarks>
 internal abstract class PeerLink : IAsyncDisposable
 {
+    private long _sentBytes;
+
+    /// <summary>How much the peer has taken so far, as far as one can see: a long send counts piece by piece.</summary>
+    internal long SentBytes => Volatile.Read(ref _sentBytes);
+
     /// <summary>What the peer sends.</summary>
     internal abstract PipeReader Input { get; }
 
@@ -39,6 +44,9 @@ internal abstract class PeerLink : IAsyncDisposable
 
         return true;
     }
+
+    /// <summary>Counts bytes that were sent. For the sending loop.</summary>
+    private protected void NoteSent(long bytes) => Volatile.Write(ref _sentBytes, _sentBytes + bytes);
 
     /// <summary>Has the receiving loop find the end of its input; what is being sent goes on.</summary>
     internal abstract void EndInput();

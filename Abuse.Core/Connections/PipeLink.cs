@@ -20,6 +20,8 @@ internal sealed class PipeLink(IDuplexPipe pipe, string name) : PeerLink
             {
                 throw new IOException("The peer reads no more.");
             }
+
+            NoteSent(segments.Span[i].Memory.Length);
         }
     }
 

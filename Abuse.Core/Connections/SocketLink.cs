@@ -28,7 +28,7 @@ internal sealed class SocketLink : PeerLink
         }
 
         _input = new SocketReader(socket, _readiness);
-        _sender = new SocketSender(socket, _readiness);
+        _sender = new SocketSender(socket, _readiness, NoteSent);
         Name = NameOf(socket);
     }
 
@@ -40,10 +40,18 @@ internal sealed class SocketLink : PeerLink
 
     internal override ValueTask<bool> ReceiveAsync(Memory<byte> destination) => _input.ReceiveAsync(destination);
 
-    internal override void EndInput() => Shutdown(SocketShutdown.Receive);
+    internal override void EndInput()
+    {
+        Shutdown(SocketShutdown.Receive);
+        _input.EndWait();
+    }
 
     /// <summary>A shutdown and not a close, so that a loop that waits is woken and finds the end.</summary>
-    internal override void Abort() => Shutdown(SocketShutdown.Both);
+    internal override void Abort()
+    {
+        Shutdown(SocketShutdown.Both);
+        _input.EndWait();
+    }
 
     public override ValueTask DisposeAsync()
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -14,6 +15,7 @@ namespace Abuse.Core;
 /// <see cref="SocketReadiness"/> what is there is received with plain calls, and nothing is held while nothing comes; without, the framework waits
 /// with a small buffer.
 /// </remarks>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A source without a timer and a handle holds nothing.")]
 internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : PipeReader
 {
     private const int Small = 8 << 10;
@@ -26,6 +28,11 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
 
     /// <summary>Whether the last receive filled the buffer, so that there is more at hand.</summary>
     private bool _filled;
+
+    /// <summary>
+    /// Ends a receive of the framework's that waits: a shutdown does that on Linux, not on every system. Null where the framework does not wait.
+    /// </summary>
+    private readonly CancellationTokenSource? _wait = readiness is null ? new CancellationTokenSource() : null;
 
     private bool _examined = true;
     private bool _ended;
@@ -54,7 +61,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
 
         if (readiness is null)
         {
-            return ReadByFrameworkAsync(cancellationToken);
+            return ReadByFrameworkAsync();
         }
 
         return TryReceiveNow(_filled ? Large : Usual) ? new ValueTask<ReadResult>(Result()) : WaitAsync(readiness);
@@ -76,7 +83,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
         return Result();
     }
 
-    private ValueTask<ReadResult> ReadByFrameworkAsync(CancellationToken cancellationToken)
+    private ValueTask<ReadResult> ReadByFrameworkAsync()
     {
         // A full buffer says that more has come: it is taken at once, into a large buffer. Otherwise one waits, with a small one.
         if (_filled && TryReceiveNow(Large))
@@ -85,7 +92,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
         }
 
         MakeRoom(Small);
-        ValueTask<int> received = socket.ReceiveAsync(Free(), SocketFlags.None, cancellationToken);
+        ValueTask<int> received = socket.ReceiveAsync(Free(), SocketFlags.None, _wait!.Token);
         if (received.IsCompletedSuccessfully)
         {
             Received(received.Result);
@@ -98,9 +105,26 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadResult> FinishByFrameworkAsync(ValueTask<int> received)
     {
-        Received(await received.ConfigureAwait(false));
+        Received(await OrEndAsync(received).ConfigureAwait(false));
         return Result();
     }
+
+    /// <summary>What a receive of the framework's took; 0, as at the peer's end, where <see cref="EndWait"/> ended it.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> OrEndAsync(ValueTask<int> received)
+    {
+        try
+        {
+            return await received.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_wait!.IsCancellationRequested)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>Has a receive that waits, and those that would, find the end. From any thread, also after <see cref="Complete"/>.</summary>
+    internal void EndWait() => _wait?.Cancel();
 
     /// <summary>Receives into memory of the caller's, until it is full; what the buffer holds first. False if the peer ended before.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -115,7 +139,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
             int count;
             if (readiness is null)
             {
-                count = await socket.ReceiveAsync(destination, SocketFlags.None).ConfigureAwait(false);
+                count = await OrEndAsync(socket.ReceiveAsync(destination, SocketFlags.None, _wait!.Token)).ConfigureAwait(false);
             }
             else if (!TryReceiveNow(destination.Span, out count))
             {

@@ -18,6 +18,8 @@ internal sealed class SocketReadiness : WatchedSocket
 
     private readonly SafeSocketHandle _handle;
 
+    private ReceiveWatch _watch;
+
     internal SocketReadiness(Socket socket)
         : base(socket.SafeHandle)
     {
@@ -33,7 +35,43 @@ internal sealed class SocketReadiness : WatchedSocket
 
     /// <summary>Receives what is there, or, on a thread that may wait, what comes within a while.</summary>
     /// <returns>Bytes, 0 at the peer's end; -1 if nothing came.</returns>
-    internal int Receive(Span<byte> destination) => LinuxSocket.Receive(_handle, destination, waits: LoopThreads.IsHere);
+    internal int Receive(Span<byte> destination)
+    {
+        if (!LoopThreads.IsHere)
+        {
+            return LinuxSocket.Receive(_handle, destination, waits: false);
+        }
+
+        int count = _watch.IsWorthIt ? Watch(destination) : -1;
+        return count >= 0 ? count : LinuxSocket.Receive(_handle, destination, waits: true);
+    }
+
+    /// <summary>Looks again and again for a moment: a peer that asks one thing at a time asks the next as soon as it was answered.</summary>
+    private int Watch(Span<byte> destination)
+    {
+        int count;
+        if (!ReceiveWatch.TryBegin())
+        {
+            return -1;
+        }
+
+        try
+        {
+            long start = TimeProvider.System.GetTimestamp();
+            do
+            {
+                count = LinuxSocket.Receive(_handle, destination, waits: false);
+            }
+            while (count < 0 && ReceiveWatch.GoesOn(start));
+        }
+        finally
+        {
+            ReceiveWatch.End();
+        }
+
+        _watch.Note(count >= 0);
+        return count;
+    }
 
     /// <summary>Sends what the socket takes now. Bytes; -1 if it takes nothing.</summary>
     internal long Send(ReadOnlySpan<ArraySegment<byte>> segments) => LinuxSocket.Send(_handle, segments);

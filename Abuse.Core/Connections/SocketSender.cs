@@ -7,9 +7,13 @@ namespace Abuse.Core;
 
 /// <summary>Sends segments over a socket, all of them, one call for several: by plain calls where one can wait for room, else by the framework.</summary>
 /// <remarks>For one loop.</remarks>
-internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : SocketAsyncEventArgs(true), IValueTaskSource
+internal sealed class SocketSender(Socket socket, SocketReadiness? readiness, Action<long> noteSent) : SocketAsyncEventArgs(true), IValueTaskSource
 {
+    /// <summary>The framework is given no more at once: it tells of nothing until all was sent, and a slow peer is known by what it takes.</summary>
+    private const int PieceForFramework = 256 << 10;
+
     private readonly List<ArraySegment<byte>> _list = [];
+    private readonly List<ArraySegment<byte>> _piece = [];
     private ManualResetValueTaskSourceCore<bool> _core;
 
     internal ValueTask SendAsync(ReadOnlySpan<OutSegment> segments)
@@ -22,7 +26,7 @@ internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : 
 
         if (readiness is null)
         {
-            return SendByFrameworkAsync();
+            return SendPiecesAsync();
         }
 
         while (!TrySendNow())
@@ -58,6 +62,7 @@ internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : 
             }
 
             Remove((int)sent);
+            noteSent(sent);
         }
 
         return true;
@@ -79,10 +84,35 @@ internal sealed class SocketSender(Socket socket, SocketReadiness? readiness) : 
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendPiecesAsync()
+    {
+        while (_list.Count != 0)
+        {
+            int length = TakePiece();
+            await SendByFrameworkAsync().ConfigureAwait(false);
+            Remove(length);
+            noteSent(length);
+        }
+    }
+
+    private int TakePiece()
+    {
+        _piece.Clear();
+        int length = 0;
+        for (int i = 0; i < _list.Count && length < PieceForFramework; i++)
+        {
+            _piece.Add(_list[i].Slice(0, Math.Min(_list[i].Count, PieceForFramework - length)));
+            length += _piece[^1].Count;
+        }
+
+        return length;
+    }
+
     private ValueTask SendByFrameworkAsync()
     {
         _core.Reset();
-        BufferList = _list;
+        BufferList = _piece;
         return socket.SendAsync(this) ? new ValueTask(this, _core.Version)
             : SocketError == SocketError.Success ? default
             : throw new SocketException((int)SocketError);

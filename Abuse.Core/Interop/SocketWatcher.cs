@@ -16,7 +16,10 @@ internal static unsafe partial class SocketWatcher
     private const int EventsAtOnce = 64;
 
     private static readonly ConcurrentDictionary<long, WatchedSocket> Sockets = new();
-    private static readonly Lazy<int> Epoll = new(Start);
+    private static readonly Lock StartLock = new();
+
+    /// <summary>-1 until there is one: where the kernel has none to give, the next connection tries again.</summary>
+    private static int Epoll = -1;
 
     private static long LastId;
 
@@ -80,7 +83,7 @@ internal static unsafe partial class SocketWatcher
             byte* record = stackalloc byte[16];
             *(uint*)record = events;
             BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(record + EventSize - sizeof(long), sizeof(long)), id);
-            return ControlEpoll(Epoll.Value, operation, (int)handle.DangerousGetHandle(), record);
+            return ControlEpoll(Start(), operation, (int)handle.DangerousGetHandle(), record);
         }
         catch (ObjectDisposedException) when (operation == CtlDelete)
         {
@@ -97,14 +100,28 @@ internal static unsafe partial class SocketWatcher
 
     private static int Start()
     {
-        int epoll = CreateEpoll(LinuxCall.CloseOnExec);
-        if (epoll < 0)
+        int epoll = Volatile.Read(ref Epoll);
+        if (epoll >= 0)
         {
-            throw new Win32Exception(Marshal.GetLastPInvokeError(), "The kernel has no epoll instance to give");
+            return epoll;
         }
 
-        new Thread(Watch) { IsBackground = true, Name = "abuse sockets" }.UnsafeStart(epoll);
-        return epoll;
+        lock (StartLock)
+        {
+            if (Epoll < 0)
+            {
+                epoll = CreateEpoll(LinuxCall.CloseOnExec);
+                if (epoll < 0)
+                {
+                    throw new Win32Exception(Marshal.GetLastPInvokeError(), "The kernel has no epoll instance to give");
+                }
+
+                new Thread(Watch) { IsBackground = true, Name = "abuse sockets" }.UnsafeStart(epoll);
+                Volatile.Write(ref Epoll, epoll);
+            }
+
+            return Epoll;
+        }
     }
 
     private static void Watch(object? state)

@@ -16,94 +16,133 @@ internal sealed partial class NbdConnection
     private const int HoleUnit = BlockGeometry.SectorSize;
 
     /// <summary>
-    /// Answers a read that meets holes with what they are instead of zeroes. The device sees the whole read all the same, in pieces: who fails or
-    /// records reads does so here too.
+    /// The extent that a read met last, from and to; empty where nothing is known. Targets go far to find where an extent ends, which is not to be
+    /// done for each read in it. It may be out of date: then a hole is sent as zeroes, and what is no hole is found out.
+    /// </summary>
+    private long _knownFrom;
+    private long _knownTo;
+    private bool _isKnownHole;
+
+    /// <summary>The target left the last read for later: looking for holes is of no use then.</summary>
+    private bool _isReadLater;
+
+    /// <summary>
+    /// Answers a read that meets holes with what they are instead of zeroes. The device sees the read as it sees any other, and what is told as a
+    /// hole was looked at: a target that is wrong about its holes, or has just been written to, is believed in nothing.
     /// </summary>
     /// <returns>False if there is no hole in it, or the target can't answer at once: nothing was answered.</returns>
     private bool TryReadSparse(NbdSession session, in NbdRequest request)
     {
-        BlockTarget? target = session.Export.Device.Queue.AttachedTarget;
-        long start = (long)request.Offset;
-        long end = start + (long)request.Length;
         Span<long> ends = stackalloc long[MaxPieces];
-        int holes = 0;
-        int count = 0;
-        int size = 0;
-        for (long at = start; at < end; count++)
+        int count = FindPieces(session, request, ends, out int holes);
+        if (holes == 0)
         {
-            if (count == MaxPieces)
-            {
-                return false;
-            }
-
-            (long next, bool isHole) = NbdExtents.Next(target, at, end, HoleUnit);
-            holes |= isHole ? 1 << count : 0;
-            size += isHole ? NbdReply.HoleSize(session.Style) : NbdReply.DataPrefix(session.Style) + (int)(next - at);
-            ends[count] = next;
-            at = next;
+            return false;
         }
 
-        return holes != 0 && TryReadPieces(session, request, ends[..count], holes, size);
-    }
-
-    private bool TryReadPieces(NbdSession session, in NbdRequest request, ReadOnlySpan<long> ends, int holes, int size)
-    {
-        Span<byte> reply = _batch.Reserve(Math.Max(size, NbdReply.MaxSmall), Outbox);
-        int used = 0;
-        long at = (long)request.Offset;
-        for (int i = 0; i < ends.Length; i++)
+        int length = (int)request.Length;
+        byte[] array = ArrayPool<byte>.Shared.Rent(length);
+        try
         {
-            bool isHole = (holes & (1 << i)) != 0;
-            long length = ends[i] - at;
-            BioResult result = isHole
-                ? ReadHole(session, at, length)
-                : ReadPiece(session, at, reply.Slice(used + NbdReply.DataPrefix(session.Style), (int)length));
+            Span<byte> data = array.AsSpan(0, length);
+            var head = new BioHead { Op = BioOp.Read, Offset = (long)request.Offset, Length = length };
+            BioResult result = session.Export.Device.Queue.ExecuteInline(head, new BioSpans(data));
             if (result == BioResult.Pending)
             {
+                _isReadLater = true;
                 return false;
             }
 
-            if (result != BioResult.Ok)
+            if (result == BioResult.Ok)
+            {
+                WritePieces(session, request, data, ends[..count], holes);
+            }
+            else
             {
                 Answer(session, request, NbdErrors.Of(result, request.Command), result.Describe());
-                return true;
             }
 
-            bool isLast = i == ends.Length - 1;
-            if (isHole)
+            return true;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(array);
+        }
+    }
+
+    /// <summary>Cuts a read where holes begin and end, by what is known of the target.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="request">The read.</param>
+    /// <param name="ends">Where the pieces end.</param>
+    /// <param name="holes">A bit for each piece that is a hole; 0 too where there are too many pieces.</param>
+    /// <returns>How many pieces.</returns>
+    private int FindPieces(NbdSession session, in NbdRequest request, Span<long> ends, out int holes)
+    {
+        BlockTarget? target = session.Export.Device.Queue.AttachedTarget;
+        long end = (long)(request.Offset + request.Length);
+        holes = 0;
+        int count = 0;
+        if (target is null)
+        {
+            return 0;
+        }
+
+        for (long at = (long)request.Offset; at < end; at = ends[count - 1])
+        {
+            if (at < _knownFrom || at >= _knownTo)
             {
-                NbdReply.WriteHole(reply[used..], session.Style, request, (ulong)at, length, isLast);
+                (_knownFrom, (_knownTo, _isKnownHole)) = (at, NbdExtents.Next(target, at, session.Size, HoleUnit, joins: false));
+            }
+
+            long next = Math.Min(end, _knownTo);
+            bool wasHole = count != 0 && (holes & (1 << (count - 1))) != 0;
+            if (count != 0 && wasHole == _isKnownHole)
+            {
+                ends[count - 1] = next;
+            }
+            else if (count == MaxPieces)
+            {
+                holes = 0;
+                return 0;
+            }
+            else
+            {
+                holes |= _isKnownHole ? 1 << count : 0;
+                ends[count++] = next;
+            }
+        }
+
+        return count;
+    }
+
+    private void WritePieces(NbdSession session, in NbdRequest request, ReadOnlySpan<byte> data, ReadOnlySpan<long> ends, int holes)
+    {
+        int prefix = NbdReply.DataPrefix(session.Style);
+        Span<byte> reply = _batch.Reserve((ends.Length * prefix) + data.Length, Outbox);
+        int used = 0;
+        int at = 0;
+        for (int i = 0; i < ends.Length; i++)
+        {
+            int length = (int)(ends[i] - (long)request.Offset) - at;
+            ReadOnlySpan<byte> piece = data.Slice(at, length);
+            bool isLast = i == ends.Length - 1;
+            if ((holes & (1 << i)) != 0 && !piece.ContainsAnyExcept((byte)0))
+            {
+                NbdReply.WriteHole(reply[used..], session.Style, request, request.Offset + (ulong)at, length, isLast);
                 used += NbdReply.HoleSize(session.Style);
             }
             else
             {
-                NbdReply.WriteData(reply[used..], session.Style, request, (ulong)at, length, isLast);
-                used += NbdReply.DataPrefix(session.Style) + (int)length;
+                NbdReply.WriteData(reply[used..], session.Style, request, request.Offset + (ulong)at, length, isLast);
+                piece.CopyTo(reply[(used + prefix)..]);
+                used += prefix + length;
             }
 
-            at = ends[i];
+            at += length;
         }
 
         _batch.Commit(used);
-        _tally.Count(request.Command, (long)request.Length, NbdError.None);
-        return true;
-    }
-
-    private static BioResult ReadPiece(NbdSession session, long offset, Span<byte> piece) =>
-        session.Export.Device.Queue.ExecuteInline(new BioHead { Op = BioOp.Read, Offset = offset, Length = piece.Length }, new BioSpans(piece));
-
-    /// <summary>The zeroes are read for the device's sake, and not looked at: a write that came meanwhile is as if it came after.</summary>
-    private static BioResult ReadHole(NbdSession session, long offset, long length)
-    {
-        byte[] zeroes = ArrayPool<byte>.Shared.Rent((int)length);
-        try
-        {
-            return ReadPiece(session, offset, zeroes.AsSpan(0, (int)length));
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(zeroes);
-        }
+        _tally.Count(request.Command, data.Length, NbdError.None);
     }
 
     /// <summary>BLOCK_STATUS with a payload: the length, and the contexts that the client wants to know of, each named once.</summary>

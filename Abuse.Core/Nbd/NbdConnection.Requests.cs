@@ -68,7 +68,7 @@ internal sealed partial class NbdConnection
     private bool TryRead(NbdSession session, in NbdRequest request, in BioHead head)
     {
         if (head.Length >= WorthLookingForHoles && session.Style != NbdReplyStyle.Simple && !request.Has(NbdCommandFlags.DontFragment)
-            && TryReadSparse(session, request))
+            && !_isReadLater && TryReadSparse(session, request))
         {
             return true;
         }
@@ -76,7 +76,8 @@ internal sealed partial class NbdConnection
         int prefix = NbdReply.DataPrefix(session.Style);
         Span<byte> reply = _batch.Reserve(prefix + (int)head.Length, Outbox);
         BioResult result = session.Export.Device.Queue.ExecuteInline(head, new BioSpans(reply[prefix..]));
-        if (result == BioResult.Pending)
+        _isReadLater = result == BioResult.Pending;
+        if (_isReadLater)
         {
             return TryQueue(session, request, head, default);
         }
@@ -97,6 +98,12 @@ internal sealed partial class NbdConnection
     private bool TryWrite(NbdSession session, in NbdRequest request, in BioHead head, in ReadOnlySequence<byte> payload)
     {
         bool isQueued = false;
+        if (head.Op is BioOp.Discard or BioOp.WriteZeroes)
+        {
+            // There are holes now where there was data.
+            _knownTo = 0;
+        }
+
         try
         {
             BioResult result = Execute(session, head, payload);

@@ -12,6 +12,9 @@ internal sealed partial class NbdConnection
     /// <summary>Replies of so many bytes are sent before the rest of what was received is looked at.</summary>
     private const int EnoughToSend = 128 << 10;
 
+    /// <summary>The same for requests whose replies are short: a slow target's first answers do not wait for many others.</summary>
+    private const int EnoughAnswered = 64;
+
     private ReplyBatch _batch;
     private NbdTally _tally;
 
@@ -40,7 +43,9 @@ internal sealed partial class NbdConnection
     private async Task TransmitAsync(NbdSession session)
     {
         PipeReader input = Link.Input;
-        while (true)
+
+        // Looked at before each wait: a close that cancelled a read which had something has cancelled no other.
+        while (End is null)
         {
             ReadResult read = await input.ReadAsync().ConfigureAwait(false);
             NoteReceived();
@@ -128,7 +133,7 @@ internal sealed partial class NbdConnection
             }
 
             rest = rest.Slice(headerSize + payload);
-            if (_batch.Length > EnoughToSend)
+            if (_batch.Length > EnoughToSend || _tally.Requests >= EnoughAnswered)
             {
                 FinishBatch();
             }
@@ -173,10 +178,10 @@ internal sealed partial class NbdConnection
                 }
             }
 
-            FinishBatch();
         }
         finally
         {
+            FinishBatch();
             ArrayPool<byte>.Shared.Return(array);
         }
     }
@@ -189,13 +194,18 @@ internal sealed partial class NbdConnection
         _tally.Count(request.Command, (long)request.Length, error);
     }
 
+    /// <summary>Sends what was answered, here or meanwhile elsewhere, and keeps no memory.</summary>
     private void FinishBatch()
     {
         if (_tally.Requests != 0)
         {
             _counters.Add(_tally);
             _tally = default;
-            _batch.Finish(Outbox);
+        }
+
+        _batch.Finish(Outbox);
+        if (Outbox.HasPending)
+        {
             Outbox.Kick();
         }
     }

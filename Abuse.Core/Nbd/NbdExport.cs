@@ -12,16 +12,18 @@ public sealed class NbdExport(AbuseDevice device, string name = "")
 {
     private const int MaxStringBytes = 4096;
 
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     /// <summary>The device.</summary>
     /// <exception cref="ArgumentNullException">It is null.</exception>
     public AbuseDevice Device { get; } = device ?? throw new ArgumentNullException(nameof(device));
 
     /// <summary>What clients ask for.</summary>
-    /// <exception cref="ArgumentException">It is longer than 4096 bytes of UTF-8, or has a NUL.</exception>
+    /// <exception cref="ArgumentException">It is longer than 4096 bytes of UTF-8, has a NUL, or is no valid text.</exception>
     public string Name { get; } = Checked(name, nameof(name));
 
     /// <summary>A sentence for people, which clients may show; null for none. At most 4096 bytes of UTF-8.</summary>
-    /// <exception cref="ArgumentException">It is longer, or has a NUL.</exception>
+    /// <exception cref="ArgumentException">It is longer, has a NUL, or is no valid text.</exception>
     public string? Description
     {
         get;
@@ -38,11 +40,18 @@ public sealed class NbdExport(AbuseDevice device, string name = "")
     private static string Checked(string value, string parameter)
     {
         ArgumentNullException.ThrowIfNull(value, parameter);
-        if (Encoding.UTF8.GetByteCount(value) > MaxStringBytes || value.Contains('\0', StringComparison.Ordinal))
+        try
         {
-            throw new ArgumentException($"A string of NBD has at most {MaxStringBytes} bytes of UTF-8, none of them 0.", parameter);
+            if (Strict.GetByteCount(value) <= MaxStringBytes && !value.Contains('\0', StringComparison.Ordinal))
+            {
+                return value;
+            }
+        }
+        catch (EncoderFallbackException)
+        {
+            // Half of a surrogate pair.
         }
 
-        return value;
+        throw new ArgumentException($"A string of NBD is text of at most {MaxStringBytes} bytes of UTF-8, none of them 0.", parameter);
     }
 }

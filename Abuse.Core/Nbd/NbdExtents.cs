@@ -13,8 +13,9 @@ internal static class NbdExtents
     /// <param name="offset">Where to begin: a multiple of the unit.</param>
     /// <param name="end">Where to end, beyond the offset: a multiple of the unit.</param>
     /// <param name="unit">A power of two: a hole ends on a multiple of it.</param>
+    /// <param name="joins">Whether extents of one kind that follow each other are looked for, or the first is enough.</param>
     /// <returns>Where that ends, in (offset, end], and which of both it is.</returns>
-    internal static (long End, bool IsHole) Next(BlockTarget? target, long offset, long end, int unit)
+    internal static (long End, bool IsHole) Next(BlockTarget? target, long offset, long end, int unit, bool joins = true)
     {
         if (target is null)
         {
@@ -23,7 +24,7 @@ internal static class NbdExtents
 
         bool? isHole = null;
         long at = offset;
-        for (int asked = 0; asked < MaxAsked && at < end; asked++)
+        for (int asked = 0; asked < (joins ? MaxAsked : 1) && at < end; asked++)
         {
             (long next, bool hole) = Ask(target, at, end, unit);
             if (isHole is { } kind && kind != hole)

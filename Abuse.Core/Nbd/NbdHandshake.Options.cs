@@ -246,5 +246,11 @@ internal sealed partial class NbdHandshake
     }
 
     /// <summary>A client's string for a message: no longer than that is any use.</summary>
-    private static string Quoted(string name) => name.Length <= 64 ? $"\"{name}\"" : $"\"{name[..64]}\" and so on";
+    private static string Quoted(string name)
+    {
+        const int Most = 64;
+
+        // Not in the midst of a character.
+        return name.Length <= Most ? $"\"{name}\"" : $"\"{name[..(char.IsHighSurrogate(name[Most - 1]) ? Most - 1 : Most)]}\" and so on";
+    }
 }

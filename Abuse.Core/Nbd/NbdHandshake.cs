@@ -21,6 +21,7 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
     /// <summary>A client that asks for so many options does not want an export.</summary>
     private const int MaxOptions = 4096;
 
+    /// <summary>Of what clients send; what they are told is never refused.</summary>
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private NbdReplyStyle _style;
@@ -145,14 +146,27 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
 
         for (uint left = length; left != 0;)
         {
+            ThrowIfEnded();
             ReadResult read = await connection.Link.Input.ReadAsync().ConfigureAwait(false);
             uint some = (uint)Math.Min(left, read.Buffer.Length);
             connection.Link.Input.AdvanceTo(read.Buffer.GetPosition(some));
             left -= some;
-            if (left != 0 && (read.IsCompleted || read.IsCanceled))
+            if (left != 0 && read.IsCompleted)
             {
                 throw new EndOfStreamException("The connection ended in the midst of an option.");
             }
+        }
+    }
+
+    /// <summary>
+    /// Before each wait: a read that is cancelled because the connection was closed is cancelled once, and has what was there before, so that it
+    /// may look like any other.
+    /// </summary>
+    private void ThrowIfEnded()
+    {
+        if (connection.End is { } end)
+        {
+            throw new EndOfStreamException(end.Detail);
         }
     }
 
@@ -165,7 +179,7 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
         }
 
         PipeReader input = connection.Link.Input;
-        while (true)
+        while (connection.End is null)
         {
             ReadResult read = await input.ReadAsync().ConfigureAwait(false);
             if (read.Buffer.Length >= count)
@@ -178,11 +192,13 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
 
             bool isEmpty = read.Buffer.IsEmpty;
             input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (read.IsCompleted || read.IsCanceled || connection.End is not null)
+            if (read.IsCompleted)
             {
-                return isEmpty || connection.End is not null ? null : throw new EndOfStreamException("The connection ended in the midst of the handshake.");
+                return isEmpty ? null : throw new EndOfStreamException("The connection ended in the midst of the handshake.");
             }
         }
+
+        return null;
     }
 
     private void SendGreeting()
@@ -195,7 +211,7 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
         connection.Outbox.Kick();
     }
 
-    private void Refuse(NbdOption option, NbdOptionReply error, string message) => Reply(option, error, Utf8.GetBytes(message));
+    private void Refuse(NbdOption option, NbdOptionReply error, string message) => Reply(option, error, Encoding.UTF8.GetBytes(message));
 
     private void Reply(NbdOption option, NbdOptionReply reply, ReadOnlySpan<byte> data = default)
     {

@@ -23,12 +23,12 @@ public sealed record NbdServerOptions
     public int MaxPayload { get; init; } = 32 << 20;
 
     /// <summary>
-    /// Memory in bytes that the requests in flight of one connection may take, and that its unread replies may: at least 1 MiB. One request is
-    /// always taken. 64 MiB.
+    /// Memory in bytes that the requests in flight of one connection may take: at least 1 MiB. One request is always taken, and one more may be
+    /// on its way in. Replies that the client has not read may take as much, at most 16 MiB. 64 MiB.
     /// </summary>
     public long MaxBytesInFlight { get; init; } = 64 << 20;
 
-    /// <summary>How long a client may take until its first request; above 0. 10 s.</summary>
+    /// <summary>How long a client may take to the end of the handshake; above 0, at most 24 days. 10 s.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
@@ -41,7 +41,8 @@ public sealed record NbdServerOptions
     public TimeSpan SlowReaderTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// How long what is in flight may take when a client leaves or the server stops, before it is given up: 0 or more. 5 s.
+    /// How long what is in flight may take when a client leaves or the server stops, before it is given up, and how long its replies may take to
+    /// be read after that: 0 to 24 days. 5 s.
     /// </summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -68,13 +69,14 @@ public sealed record NbdServerOptions
         }
 
         ArgumentOutOfRangeException.ThrowIfLessThan(DrainTimeout, TimeSpan.Zero, nameof(DrainTimeout));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(DrainTimeout, TimeSpan.FromDays(24), nameof(DrainTimeout));
         return new ConnectionLimits
         {
             Time = TimeProvider,
             MaxConnections = MaxConnections,
             MaxRequests = MaxRequestsInFlight,
             MaxRequestBytes = MaxBytesInFlight,
-            MaxUnsentBytes = Math.Min(MaxBytesInFlight, 8 << 20),
+            MaxUnsentBytes = Math.Min(MaxBytesInFlight, 16 << 20),
             HandshakeTimeout = HandshakeTimeout,
             IdleTimeout = IdleTimeout,
             SlowReaderTimeout = SlowReaderTimeout,

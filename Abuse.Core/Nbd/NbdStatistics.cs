@@ -11,7 +11,7 @@ public sealed record NbdStatistics
     /// <summary>Connections that there were in all.</summary>
     public long TotalConnections { get; init; }
 
-    /// <summary>Connections that were refused because there were too many.</summary>
+    /// <summary>Connections that were refused: there were too many, or the server was being stopped.</summary>
     public long RefusedConnections { get; init; }
 
     /// <summary>Requests that were answered.</summary>

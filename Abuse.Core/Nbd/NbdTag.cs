@@ -52,6 +52,16 @@ internal sealed class NbdTag(NbdConnection connection) : Submission
         connection.Outbox.KickLater();
     }
 
+    /// <summary>A short reply that is not read must not keep the memory of a long request.</summary>
+    private void ShrinkArray()
+    {
+        if (_array.Length > NbdReply.MaxSmall * 4)
+        {
+            ArrayPool<byte>.Shared.Return(_array);
+            _array = ArrayPool<byte>.Shared.Rent(NbdReply.MaxSmall);
+        }
+    }
+
     private void Finish(BioResult result)
     {
         if (_request.Command is NbdCommand.Write or NbdCommand.WriteZeroes or NbdCommand.Trim)
@@ -68,6 +78,7 @@ internal sealed class NbdTag(NbdConnection connection) : Submission
         }
         else
         {
+            ShrinkArray();
             count = NbdReply.WriteOutcome(_array, _session.Style, _request, error, error == NbdError.None ? null : result.Describe());
         }
 

@@ -110,8 +110,8 @@ internal sealed partial class NbdWork
 
         int size = _session.Block;
         long place = start & ~(long)(size - 1);
-        byte[] block = ArrayPool<byte>.Shared.Rent(size);
         await _session.Gate.EnterAloneAsync(_canceled).ConfigureAwait(false);
+        byte[] block = ArrayPool<byte>.Shared.Rent(size);
         try
         {
             Memory<byte> whole = block.AsMemory(0, size);

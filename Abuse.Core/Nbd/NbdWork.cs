@@ -130,14 +130,18 @@ internal sealed partial class NbdWork
         return _client.TryReadAsync(_start, _array.AsMemory(prefix, length), _canceled);
     }
 
-    /// <summary>Reads the range to nowhere: what is between the device and its store has it then.</summary>
+    /// <summary>
+    /// Reads the range to nowhere, as much of it as a read may have: what is between the device and its store has it then. It is a hint, and a client
+    /// may name the whole disk with it.
+    /// </summary>
     private async ValueTask<BioResult> CacheAsync()
     {
         _array = ArrayPool<byte>.Shared.Rent(Scratch);
         BioResult result = BioResult.Ok;
-        for (long at = _start; at < _end && result == BioResult.Ok; at += Scratch)
+        long end = Math.Min(_end, _start + _session.MaxPayload);
+        for (long at = _start; at < end && result == BioResult.Ok; at += Scratch)
         {
-            Memory<byte> piece = _array.AsMemory(0, (int)Math.Min(Scratch, _end - at));
+            Memory<byte> piece = _array.AsMemory(0, (int)Math.Min(Scratch, end - at));
             result = await _client.TryReadAsync(at, piece, _canceled).ConfigureAwait(false);
         }
 

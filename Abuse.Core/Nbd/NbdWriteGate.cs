@@ -63,9 +63,8 @@ internal sealed class NbdWriteGate
         await _one.WaitAsync(cancellationToken).ConfigureAwait(false);
 
         // Both are there before the gate is seen closed: who finds it closed waits for the one, who leaves last completes the other.
-        var emptied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _opened, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-        Volatile.Write(ref _emptied, emptied);
+        TaskCompletionSource emptied = RenewEmptied();
         if (Interlocked.Or(ref _state, Closed) == 0)
         {
             return;
@@ -73,7 +72,12 @@ internal sealed class NbdWriteGate
 
         try
         {
-            await emptied.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            // Who left last for one that gave up may be late, and complete what is this one's.
+            while (Volatile.Read(ref _state) != Closed)
+            {
+                await emptied.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+                emptied = RenewEmptied();
+            }
         }
         catch
         {
@@ -88,6 +92,14 @@ internal sealed class NbdWriteGate
         Interlocked.And(ref _state, ~Closed);
         Volatile.Read(ref _opened).TrySetResult();
         _one.Release();
+    }
+
+    /// <summary>Published before the state is looked at, so that who leaves last after the look finds it.</summary>
+    private TaskCompletionSource RenewEmptied()
+    {
+        var emptied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref _emptied, emptied);
+        return emptied;
     }
 
     private static TaskCompletionSource Completed()
