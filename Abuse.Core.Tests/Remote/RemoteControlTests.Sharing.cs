@@ -111,4 +111,20 @@ internal sealed partial class RemoteControlTests
         Assert.That(await read.InTime(), Is.EqualTo(BioResult.Ok), "beyond the end that the stand-in knows of");
         Assert.That(bytes, Is.All.EqualTo((byte)7));
     }
+
+    [Test]
+    public async Task Processes_that_take_different_things_each_get_every_bio()
+    {
+        await using RemoteRig rig = Rig();
+        using var plain = new ManualRemote(await rig.ConnectAsync());
+        using var flushing = new ManualRemote(await rig.ConnectAsync(), BlockFeatures.Flush);
+        Task<BioResult>[] reads = Reads(rig.Device, 4);
+        BioRequest[] late = plain.Take(4);
+        flushing.Take(4);
+        flushing.AnswerAll(BioResult.Ok);
+        Assert.That(await Task.WhenAll(reads).InTime(), Is.All.EqualTo(BioResult.Ok), "the first answer counts");
+        Assert.That(late.Select(static request => request.Complete(BioResult.MediaFailure)), Is.All.EqualTo(AnswerResult.Accepted), "here, as far as one knows");
+        await Soon.Until(() => rig.Server.Statistics.LateAnswers == 4, "the others are late");
+        await Idle(rig);
+    }
 }

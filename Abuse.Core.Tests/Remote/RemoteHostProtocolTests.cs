@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using NUnit.Framework;
@@ -38,8 +36,8 @@ internal sealed class RemoteHostProtocolTests
     [TestCaseSource(nameof(Names))]
     public async Task A_frame_that_is_wrong_ends_the_connection(string name)
     {
-        (RemoteControl control, Host host) = await ConnectAsync();
-        await host.SendAsync(Bad.Single(bad => bad.Name == name).Frame);
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync();
+        await host.SendAsync(Bad.Single(bad => bad.Name == name).Frame, payload: null);
         Assert.That(await control.Completion.InTime(), Is.EqualTo(DisconnectReason.ProtocolError));
         Assert.That(control.GetStatus(out _), Is.EqualTo(Abi.Errno.ENODEV));
         Assert.That(() => control.OpenChannel(), Throws.InstanceOf<ObjectDisposedException>());
@@ -48,7 +46,7 @@ internal sealed class RemoteHostProtocolTests
     [Test]
     public async Task A_place_that_is_taken_ends_the_connection_and_its_bio()
     {
-        (RemoteControl control, Host host) = await ConnectAsync();
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync();
         await host.SendAsync(GoodBio);
         await host.SendAsync(GoodBio with { Generation = 2 });
         Assert.That(await control.Completion.InTime(), Is.EqualTo(DisconnectReason.ProtocolError));
@@ -103,7 +101,7 @@ internal sealed class RemoteHostProtocolTests
     [Test]
     public async Task A_call_without_a_reply_ends_the_connection()
     {
-        (RemoteControl control, _) = await ConnectAsync(new RemoteControlOptions { CallTimeout = TimeSpan.FromMilliseconds(50) });
+        (RemoteControl control, _) = await RawHost.ConnectAsync(new RemoteControlOptions { CallTimeout = TimeSpan.FromMilliseconds(50) });
         Assert.That(control.Reset(), Is.EqualTo(Abi.Errno.ENODEV));
         Assert.That(await control.Completion.InTime(), Is.EqualTo(DisconnectReason.ConnectionLost));
     }
@@ -111,7 +109,7 @@ internal sealed class RemoteHostProtocolTests
     [Test]
     public async Task A_stand_in_that_is_disposed_fails_nobodys_bio()
     {
-        (RemoteControl control, Host host) = await ConnectAsync();
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync();
         await host.SendAsync(GoodBio);
         await Soon.Until(() => control.Device.QueueSize == 1, "a bio");
         await control.Device.DisposeAsync();
@@ -119,43 +117,45 @@ internal sealed class RemoteHostProtocolTests
         Assert.That(await host.ReceivesAnswerAsync(), Is.False);
     }
 
+    [Test]
+    public async Task More_than_was_asked_for_ends_the_connection([Values] bool byBytes)
+    {
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync(
+            byBytes ? new RemoteControlOptions { MaxBiosInFlight = 4, MaxBytesInFlight = 1024 } : new RemoteControlOptions { MaxBiosInFlight = 2 });
+        await host.SendAsync(GoodBio);
+        await host.SendAsync(GoodBio with { Id = 1, Generation = 2 });
+        await Soon.Until(() => control.Device.QueueSize == 2, "as much as was asked for");
+        Assert.That(control.Completion.IsCompleted, Is.False);
+        await host.SendAsync(GoodBio with { Id = 2, Generation = 3 });
+        Assert.That(await control.Completion.InTime(), Is.EqualTo(DisconnectReason.ProtocolError));
+        Assert.That(control.Device.QueueSize, Is.Zero);
+    }
+
+    [Test]
+    public async Task One_bio_is_taken_whatever_its_size()
+    {
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync(new RemoteControlOptions { MaxBytesInFlight = 1024 });
+        await host.SendAsync(GoodBio with { Length = 1 << 20 });
+        await Soon.Until(() => control.Device.QueueSize == 1, "a bio");
+        await control.DisposeAsync().InTime();
+    }
+
+    [Test]
+    public async Task The_end_of_no_subscription_of_ones_own_ends_no_channel([Values(0UL, 1UL, 3UL)] ulong subscription)
+    {
+        (RemoteControl control, RawHost host) = await RawHost.ConnectAsync();
+        Task<BioChannel> opening = Task.Run(() => control.OpenChannel());
+        await host.ReplyAsync(await host.ReceiveCallAsync(RemoteFrameKind.Subscribe), new RemoteFrame { Offset = 2 });
+        BioChannel channel = await opening.InTime();
+        await host.SendAsync(new RemoteFrame { Kind = RemoteFrameKind.Ended, Id = subscription });
+        await host.SendAsync(GoodBio);
+        Assert.That((await channel.Reader.ReadAsync().InTime()).Offset, Is.EqualTo(512));
+        await host.SendAsync(new RemoteFrame { Kind = RemoteFrameKind.Ended, Id = 2 });
+        await channel.Reader.Completion.InTime();
+        await control.DisposeAsync().InTime();
+    }
+
     private static string[] Names() => [.. Bad.Select(static bad => bad.Name)];
-
-    private static async Task<(RemoteControl Control, Host Host)> ConnectAsync(RemoteControlOptions? options = null)
-    {
-        (PipePair here, PipePair there) = PipePair.Create();
-        var host = new Host(there.Input, there.Output);
-        Task<RemoteControl> connecting = RemoteControl.ConnectAsync(here, (options ?? new RemoteControlOptions()) with { MaxBiosInFlight = 4 });
-        await host.SendAsync(new RemoteFrame { Kind = RemoteFrameKind.Hello, Id = RemoteFrame.Magic, Code = 1, Payload = RemoteStatus.Size }, new byte[RemoteStatus.Size]);
-        return (await connecting.InTime(), host);
-    }
-
-    private sealed class Host(PipeReader input, PipeWriter output)
-    {
-        internal async Task SendAsync(RemoteFrame frame, byte[]? payload = null) => await output.WriteAsync(RawPeer.BytesOf(frame, payload));
-
-        /// <summary>Whether an answer is among all that came to the end of the connection.</summary>
-        internal async Task<bool> ReceivesAnswerAsync()
-        {
-            ReadResult read;
-            do
-            {
-                read = await input.ReadAsync();
-                input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            }
-            while (!read.IsCompleted);
-
-            for (ReadOnlySequence<byte> rest = read.Buffer; RemoteFrame.TryRead(rest, out RemoteFrame frame); rest = rest.Slice(RemoteFrame.Size + frame.Payload))
-            {
-                if (frame.Kind == RemoteFrameKind.Answer)
-                {
-                    return true;
-                }
-            }
-
-            return false;
-        }
-    }
 
     private sealed class Elsewhere : EndPoint;
 }

@@ -52,7 +52,9 @@ internal abstract class PeerConnection
     private protected abstract Task ProcessAsync();
 
     /// <summary>Gives up every request that is in flight, so that each leaves the window soon. Called once, at the end.</summary>
-    private protected abstract void CancelRequests();
+    private protected virtual void CancelRequests()
+    {
+    }
 
     /// <summary>Called once, when nothing is in flight and nothing is sent any more.</summary>
     private protected virtual void OnEnded()

@@ -36,9 +36,10 @@ internal abstract class PeerLink : IAsyncDisposable
             System.Buffers.BuffersExtensions.CopyTo(read.Buffer.Slice(0, some), destination.Span);
             destination = destination[some..];
             Input.AdvanceTo(read.Buffer.GetPosition(some));
-            if (some == 0 && (read.IsCompleted || read.IsCanceled))
+            if (read.IsCanceled || (some == 0 && read.IsCompleted))
             {
-                return false;
+                // Told once that it is to end: nothing that is waited for after that would come to an end.
+                return destination.IsEmpty;
             }
         }
 

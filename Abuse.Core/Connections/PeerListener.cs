@@ -91,6 +91,9 @@ internal sealed class PeerListener : IAsyncDisposable
         }
 
         await connection.RunAsync().ConfigureAwait(false);
+
+        // What is told from here on runs anybody's code: not on a thread of connections, where the loop may have ended.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         lock (_lock)
         {
             _connections.Remove(connection);
@@ -103,8 +106,10 @@ internal sealed class PeerListener : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         PeerConnection[] connections;
+        bool isFirst;
         lock (_lock)
         {
+            isFirst = !_stopped;
             _stopped = true;
             connections = [.. _connections];
         }
@@ -118,7 +123,11 @@ internal sealed class PeerListener : IAsyncDisposable
 
         await Task.WhenAll(connections.Select(static connection => connection.Completion)).ConfigureAwait(false);
         await _timer.DisposeAsync().ConfigureAwait(false);
-        RemovePath();
+        if (isFirst)
+        {
+            // Once: later the path may be another's.
+            RemovePath();
+        }
     }
 
     private void RemovePath()
@@ -169,12 +178,7 @@ internal sealed class PeerListener : IAsyncDisposable
     {
         try
         {
-            if (socket.AddressFamily != AddressFamily.Unix)
-            {
-                socket.NoDelay = true;
-                KeepAlive(socket);
-            }
-
+            Prepare(socket);
             _ = ServeAsync(new SocketLink(socket));
         }
         catch (Exception exception)
@@ -184,9 +188,15 @@ internal sealed class PeerListener : IAsyncDisposable
         }
     }
 
-    /// <summary>The system finds out that the other machine is gone, within two minutes of silence.</summary>
-    private static void KeepAlive(Socket socket)
+    /// <summary>For TCP, on both sides: nothing waits for more to send, and the system finds out that the other machine is gone, within two minutes of silence.</summary>
+    internal static void Prepare(Socket socket)
     {
+        if (socket.AddressFamily == AddressFamily.Unix)
+        {
+            return;
+        }
+
+        socket.NoDelay = true;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 10);

@@ -67,7 +67,8 @@ internal sealed partial class BioQueue
         delivery.ReleaseMemory(bufferIsTheBios: stays);
         lock (SyncRoot)
         {
-            if (putBack)
+            // One that was late is not held any more, and was put back then.
+            if (putBack && delivery.IsHeld)
             {
                 PutBack(delivery, ref after);
             }

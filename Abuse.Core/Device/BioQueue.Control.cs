@@ -132,6 +132,34 @@ internal sealed partial class BioQueue
         return Errno.None;
     }
 
+    /// <summary>For the stand-in of another device: shows what that one is by now, whatever is pending.</summary>
+    internal void Follow(BlockGeometry geometry)
+    {
+        lock (SyncRoot)
+        {
+            DeviceConfig old = _config;
+            if (old.Gone)
+            {
+                return;
+            }
+
+            // It has a place for every bio that there can be, so that this is never refused.
+            TryPublish(old with
+            {
+                EverConfigured = true,
+                Size = geometry.Size,
+                BlockSize = geometry.BlockSize,
+                MaxQueue = AbuseIoctl.MaxQueueLimit,
+                ReadOnly = geometry.IsReadOnly,
+                Rotational = geometry.IsRotational,
+                AtomicUnit = geometry.AtomicUnit,
+                Features = geometry.Features,
+            });
+        }
+
+        ConfigChanged?.Invoke();
+    }
+
     /// <summary>
     /// Fails everything pending and waiting, ends the channels and takes the configuration back, in one step as far as anyone can see.
     /// </summary>

@@ -55,6 +55,9 @@ internal sealed class Delivery
     /// <summary>Whether this delivery works on the transport's own memory.</summary>
     internal bool IsLoan => _lender is not null;
 
+    /// <summary>Whether nobody has settled the bio, as far as one can see.</summary>
+    internal bool IsPending => Slot.IsLive && Slot.Sequence == Sequence;
+
     /// <summary>The delivery's place among those that its server holds.</summary>
     internal LinkedListNode<Delivery> HeldPlace { get; }
 

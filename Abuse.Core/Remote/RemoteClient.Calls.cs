@@ -11,6 +11,7 @@ internal sealed partial class RemoteClient
     /// <summary>What the channels that are open take.</summary>
     private readonly List<BlockFeatures> _open = [];
     private ulong _sequence;
+    private bool _isLeaving;
 
     /// <summary>The number of the subscription that bios come of; 0 where they come of none.</summary>
     private ulong _subscription;
@@ -37,7 +38,7 @@ internal sealed partial class RemoteClient
             return Task.FromResult(RemoteReply.Lost);
         }
 
-        var call = new RemoteCall(frame.Kind);
+        var call = new RemoteCall(frame);
         _calls.Add(++_sequence, call);
 
         // Under the lock, so that what channels want arrives in order.
@@ -104,19 +105,48 @@ internal sealed partial class RemoteClient
         lock (_lock)
         {
             _open.Remove(takes);
-            _ = CallSubscribe();
+            if (!_isLeaving)
+            {
+                _ = CallSubscribe();
+            }
         }
+    }
+
+    /// <summary>
+    /// Closes the connection in order: first the host sends no more bios and takes back those that are here, and its word for that comes after it
+    /// has read every answer. A host that takes longer than the time to drain is not waited for.
+    /// </summary>
+    internal async Task LeaveAsync()
+    {
+        Task<RemoteReply> told;
+        lock (_lock)
+        {
+            _isLeaving = true;
+            told = CallSubscribe();
+        }
+
+        try
+        {
+            await told.WaitAsync(_limits.DrainTimeout, Time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // It hangs. What it did not read is lost to it, and it gives it to another.
+        }
+
+        Close(DisconnectReason.PeerLeft, "The control was disposed.");
     }
 
     private Task<RemoteReply> CallSubscribe()
     {
-        BlockFeatures takes = _open.Aggregate(BlockFeatures.None, static (all, one) => all | one);
+        bool isWanted = _open.Count != 0 && !_isLeaving;
+        BlockFeatures takes = isWanted ? _open.Aggregate(BlockFeatures.None, static (all, one) => all | one) : BlockFeatures.None;
         return Call(
             new RemoteFrame
             {
                 Kind = RemoteFrameKind.Subscribe,
                 Code = (byte)takes,
-                Generation = _open.Count == 0 ? 0 : (ulong)_places.Length,
+                Generation = isWanted ? (ulong)_places.Length : 0,
                 Length = _limits.MaxRequestBytes,
             },
             default);
@@ -135,14 +165,14 @@ internal sealed partial class RemoteClient
 
     private void OnReply(in RemoteFrame frame, ReadOnlySpan<byte> payload)
     {
-        RemoteCall? call;
+        RemoteCall call;
         lock (_lock)
         {
-            _calls.Remove(frame.Id, out call);
+            call = _calls[frame.Id];
         }
 
         var error = (Errno)frame.Generation;
-        switch (call!.Kind)
+        switch (call.Kind)
         {
             case RemoteFrameKind.Subscribe:
                 OnSubscribed((ulong)frame.Offset, frame.Flags != 0);
@@ -156,6 +186,12 @@ internal sealed partial class RemoteClient
                 break;
             default:
                 break;
+        }
+
+        // Now, and not before all was found to be in order: what throws ends the connection, whose end replies to every call that is there.
+        lock (_lock)
+        {
+            _calls.Remove(frame.Id);
         }
 
         long offset = call.Kind == RemoteFrameKind.Subscribe ? Ends : frame.Offset;
@@ -201,9 +237,10 @@ internal sealed partial class RemoteClient
             return;
         }
 
-        var last = new RemoteStatus(default, StandIn.Queue.Config.Features, 0, false);
+        // Of the next configuration nothing is known until a status comes; bios are taken all the same.
+        var unknown = new RemoteStatus(default, StandIn.Queue.Config.Features, 0, false);
         StandIn.Queue.Reset();
-        last.Configure(StandIn.Queue);
+        unknown.Configure(StandIn.Queue);
     }
 
     private void EndCalls()

@@ -13,7 +13,10 @@ internal sealed partial class RemoteClient : RemoteConnection
 {
     private readonly RemoteControlOptions _options;
     private readonly ConnectionLimits _limits;
+
+    /// <summary>Guarded by <see cref="_inHand"/>, with the window: a place that is free is counted as free, so that a host that uses it again has room.</summary>
     private readonly RemoteBio?[] _places;
+    private readonly Lock _inHand = new();
     private readonly TaskCompletionSource _hello = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private AbuseDevice? _standIn;
 
@@ -55,9 +58,14 @@ internal sealed partial class RemoteClient : RemoteConnection
         }
         finally
         {
-            // In the midst of a bio, which counts for nothing.
-            _received?.Release();
-            _received = null;
+            if (_received is { } cut)
+            {
+                // In the midst of a bio, which counts for nothing.
+                _received = null;
+                Window.Leave(cut.Bytes);
+                cut.Recycle();
+            }
+
             TakeBack();
             _standIn?.Unload();
             EndCalls();
@@ -66,14 +74,6 @@ internal sealed partial class RemoteClient : RemoteConnection
 
     /// <summary>Whoever waits for the hello learns that there is none, now that <see cref="PeerConnection.End"/> says why.</summary>
     private protected override void OnEnded() => _hello.TrySetResult();
-
-    private protected override void CancelRequests()
-    {
-    }
-
-    private protected override void OnReceived()
-    {
-    }
 
     private protected override void Check(in RemoteFrame frame)
     {
@@ -162,28 +162,48 @@ internal sealed partial class RemoteClient : RemoteConnection
 
     private Memory<byte> BeginBio(in RemoteFrame frame)
     {
-        if (frame.Id >= (ulong)_places.Length || Volatile.Read(ref _places[frame.Id]) is not null)
+        if (frame.Id >= (ulong)_places.Length)
         {
-            Refuse(frame, "The place is taken, or there is none such");
+            Refuse(frame, "There is no such place");
         }
 
-        if (!Window.TryEnter((BioOp)frame.Code is BioOp.Read or BioOp.Write ? frame.Length : 0))
+        // Its memory first: there may be none.
+        var bio = RemoteBio.Rent(this, frame);
+        bool isFree;
+        bool hasRoom;
+        lock (_inHand)
         {
-            Refuse(frame, "More than was asked for");
+            isFree = _places[frame.Id] is null;
+            hasRoom = isFree && Window.TryEnter(bio.Bytes);
         }
 
-        _received = RemoteBio.Rent(this, frame);
-        return _received.Op == BioOp.Write ? _received.Memory : default;
+        if (!hasRoom)
+        {
+            bio.Recycle();
+            Refuse(frame, isFree ? "More than was asked for" : "The place is taken");
+        }
+
+        _received = bio;
+        return bio.Op == BioOp.Write ? bio.Memory : default;
     }
 
     private void FinishBio()
     {
         RemoteBio bio = _received!;
         _received = null;
-        Volatile.Write(ref _places[bio.Place], bio);
+        lock (_inHand)
+        {
+            _places[bio.Place] = bio;
+        }
+
         BioResult refusal = StandIn.Queue.Enqueue(bio);
         if (refusal != BioResult.Pending)
         {
+            if (TryTake(bio))
+            {
+                bio.Recycle();
+            }
+
             // Somebody has disposed or reset the stand-in, which is theirs to do: the bio is another server's.
             throw new OperationCanceledException("The stand-in device was reset or disposed.");
         }
@@ -192,15 +212,13 @@ internal sealed partial class RemoteClient : RemoteConnection
     /// <summary>A bio's completion, from any thread.</summary>
     internal void Complete(RemoteBio bio, BioResult result)
     {
-        int place = bio.Place;
-        if (Interlocked.CompareExchange(ref _places[place], null, bio) != bio)
+        if (!TryTake(bio))
         {
             // It was taken back, and whoever did may still look at it: it is not used again.
             bio.Release();
             return;
         }
 
-        Window.Leave(bio.Bytes);
         if (result == BioResult.Offline && !StandIn.IsConfigured)
         {
             Close(DisconnectReason.InternalError, "The stand-in device was reset or disposed.");
@@ -214,14 +232,44 @@ internal sealed partial class RemoteClient : RemoteConnection
         bio.Recycle();
     }
 
+    /// <summary>Takes a bio out of its place, if it is there: whoever does has it.</summary>
+    private bool TryTake(RemoteBio bio)
+    {
+        lock (_inHand)
+        {
+            if (_places[bio.Place] != bio)
+            {
+                return false;
+            }
+
+            Take(bio.Place);
+            return true;
+        }
+    }
+
+    private RemoteBio? Take(int place)
+    {
+        lock (_inHand)
+        {
+            RemoteBio? bio = _places[place];
+            if (bio is not null)
+            {
+                _places[place] = null;
+                Window.Leave(bio.Bytes);
+            }
+
+            return bio;
+        }
+    }
+
     /// <summary>The host has taken back what it sent: servers are told that they were overtaken.</summary>
     private void TakeBack()
     {
         for (int place = 0; place < _places.Length; place++)
         {
-            if (Interlocked.Exchange(ref _places[place], null) is { } bio)
+            // By its place: a bio that is not there may be another connection's by now.
+            if (Take(place) is { } bio)
             {
-                Window.Leave(bio.Bytes);
                 StandIn.Queue.Cancel(bio);
             }
         }

@@ -26,7 +26,9 @@ internal abstract class RemoteConnection : PeerConnection
     private protected abstract void Finish(in RemoteFrame frame);
 
     /// <summary>Everything that was received is done.</summary>
-    private protected abstract void OnReceived();
+    private protected virtual void OnReceived()
+    {
+    }
 
     private protected override async Task ProcessAsync()
     {
@@ -42,10 +44,10 @@ internal abstract class RemoteConnection : PeerConnection
 
                 NoteReceived();
                 ReadOnlySequence<byte> rest = read.Buffer;
-                bool isCut = TakeFrames(ref rest, out RemoteFrame large, out Memory<byte> destination);
+                Step step = TakeFrames(ref rest, out RemoteFrame large, out Memory<byte> destination);
                 bool isEmpty = rest.IsEmpty;
-                Link.Input.AdvanceTo(rest.Start, isCut ? rest.Start : rest.End);
-                if (isCut)
+                Link.Input.AdvanceTo(rest.Start, step == Step.NeedsMore ? rest.End : rest.Start);
+                if (step == Step.IsCut)
                 {
                     if (!await Link.ReceiveAsync(destination).ConfigureAwait(false))
                     {
@@ -55,8 +57,9 @@ internal abstract class RemoteConnection : PeerConnection
                     Finish(large);
                 }
 
+                ReturnScratch();
                 OnReceived();
-                if (read.IsCompleted && !isCut)
+                if (read.IsCompleted && step == Step.NeedsMore)
                 {
                     if (!isEmpty && End is null)
                     {
@@ -81,11 +84,18 @@ internal abstract class RemoteConnection : PeerConnection
     [DoesNotReturn]
     private static void ThrowCut() => throw new IOException("The connection ended in the midst of a frame.");
 
-    /// <summary>Takes the frames that are whole; true where the next is a large one whose head was taken, and whose bytes are not all there.</summary>
-    private bool TakeFrames(ref ReadOnlySequence<byte> rest, out RemoteFrame large, out Memory<byte> destination)
+    /// <summary>Takes the frames that are whole, as long as what they bring about has room.</summary>
+    private Step TakeFrames(ref ReadOnlySequence<byte> rest, out RemoteFrame large, out Memory<byte> destination)
     {
+        large = default;
+        destination = default;
         while (RemoteFrame.TryRead(rest, out RemoteFrame frame))
         {
+            if (Outbox.IsFull)
+            {
+                return Step.IsHeldBack;
+            }
+
             Check(frame);
             bool isWhole = rest.Length - RemoteFrame.Size >= frame.Payload;
             if (!isWhole && frame.Payload <= MaxBuffered)
@@ -98,7 +108,7 @@ internal abstract class RemoteConnection : PeerConnection
             if (!isWhole)
             {
                 large = frame;
-                return true;
+                return Step.IsCut;
             }
 
             if (frame.Payload != 0)
@@ -110,9 +120,7 @@ internal abstract class RemoteConnection : PeerConnection
             Finish(frame);
         }
 
-        large = default;
-        destination = default;
-        return false;
+        return Step.NeedsMore;
     }
 
     /// <summary>Memory for what is looked at once the frame is there; the next frame's.</summary>
@@ -134,6 +142,19 @@ internal abstract class RemoteConnection : PeerConnection
             _scratch = null;
             ArrayPool<byte>.Shared.Return(scratch);
         }
+    }
+
+    /// <summary>Why no more frames were taken.</summary>
+    private enum Step : byte
+    {
+        /// <summary>What is left is no frame yet.</summary>
+        NeedsMore,
+
+        /// <summary>The last is a large one whose head was taken, and whose bytes are not all there.</summary>
+        IsCut,
+
+        /// <summary>The peer has so much to read that nothing more is taken from it.</summary>
+        IsHeldBack,
     }
 
     /// <summary>Says what is wrong with a frame.</summary>

@@ -7,8 +7,13 @@ namespace Abuse.Core;
 /// <content>The calls of 2009, each a round trip.</content>
 public sealed partial class RemoteControl
 {
-    private const int HeaderSize = 40;
-    private const int InfoSize = 48;
+    /// <summary>
+    /// How many threads send a read's bytes at once. With a bound on those, a host that reads is never owed so much that this side stops reading, for
+    /// which both sides could wait for each other.
+    /// </summary>
+    private const int MostSettling = 8;
+
+    private readonly SemaphoreSlim _settling = new(MostSettling);
 
     /// <inheritdoc/>
     public override Errno GetStatus(out AbuseInfo info)
@@ -21,7 +26,7 @@ public sealed partial class RemoteControl
     /// <inheritdoc/>
     public override Errno SetStatus(in AbuseInfo info)
     {
-        Span<byte> payload = stackalloc byte[InfoSize];
+        Span<byte> payload = stackalloc byte[RemoteFrame.InfoSize];
         MemoryMarshal.Write(payload, info);
         return Invoke(new RemoteFrame { Kind = RemoteFrameKind.SetStatus }, payload).Error;
     }
@@ -32,7 +37,7 @@ public sealed partial class RemoteControl
     /// <inheritdoc/>
     public override Errno GetBio(ref AbuseTransferHeader header, Span<AbuseVector> vectors = default)
     {
-        Span<byte> payload = stackalloc byte[HeaderSize];
+        Span<byte> payload = stackalloc byte[RemoteFrame.HeaderSize];
         MemoryMarshal.Write(payload, header);
         int room = Math.Min(vectors.Length, AbuseIoctl.MaxVectors);
         RemoteReply reply = Invoke(new RemoteFrame { Kind = RemoteFrameKind.GetBio, Length = room }, payload);
@@ -41,8 +46,31 @@ public sealed partial class RemoteControl
             return reply.Error;
         }
 
-        header = MemoryMarshal.Read<AbuseTransferHeader>(reply.Payload);
-        return TryReadLengths(reply.Payload.AsSpan(HeaderSize), vectors[..room]) ? reply.Error : Broken("GET_BIO's vectors");
+        var told = MemoryMarshal.Read<AbuseTransferHeader>(reply.Payload);
+        ReadOnlySpan<byte> lengths = reply.Payload.AsSpan(RemoteFrame.HeaderSize);
+        bool isFound = reply.Error != Errno.ENOMSG;
+        uint count = reply.Error == Errno.None && room != 0 ? told.VectorCount : 0;
+        bool isBio = told.VectorCount <= AbuseIoctl.MaxVectors && (isFound ? told.Id != 0 && Enum.IsDefined(told.Command) : (told.Id | told.VectorCount) == 0);
+        if (!isBio || count > room || lengths.Length != count * sizeof(uint) || SumOf(lengths) > AbuseIoctl.MaxBioLength)
+        {
+            return Broken("a bio");
+        }
+
+        // The rest of the header is this side's.
+        header.Id = told.Id;
+        header.VectorCount = told.VectorCount;
+        if (isFound)
+        {
+            header.Sector = told.Sector;
+            header.Command = told.Command;
+        }
+        else
+        {
+            header.TransferAddress = 0;
+        }
+
+        ReadLengths(lengths, vectors);
+        return reply.Error;
     }
 
     /// <inheritdoc/>
@@ -59,7 +87,7 @@ public sealed partial class RemoteControl
 
     internal override Errno StartPut(in AbuseTransferHeader header, Span<AbuseVector> own, out PutTarget target)
     {
-        Span<byte> payload = stackalloc byte[HeaderSize];
+        Span<byte> payload = stackalloc byte[RemoteFrame.HeaderSize];
         MemoryMarshal.Write(payload, header);
         target = default;
         RemoteReply reply = Invoke(new RemoteFrame { Kind = RemoteFrameKind.StartPut }, payload);
@@ -76,17 +104,13 @@ public sealed partial class RemoteControl
         }
 
         // What is said of the lengths must be one thing, since memory is cut by it.
-        long sum = 0;
-        bool isWhole = lengths.Length == own.Length * sizeof(uint) && TryReadLengths(lengths, own);
-        foreach (AbuseVector vector in own)
-        {
-            sum += vector.Length;
-        }
-
-        if (!isWhole || sum != reply.Length || sum > AbuseIoctl.MaxBioLength)
+        if (lengths.Length != own.Length * sizeof(uint) || SumOf(lengths) != reply.Length || reply.Length > AbuseIoctl.MaxBioLength
+            || reply.Offset is not ((long)BioOp.Read or (long)BioOp.Write or (long)BioOp.Flush))
         {
             return Broken("PUT_BIO's vectors");
         }
+
+        ReadLengths(lengths, own);
 
         target = new PutTarget(id, (BioOp)reply.Offset, reply.Length);
         return Errno.None;
@@ -95,22 +119,27 @@ public sealed partial class RemoteControl
     internal override Errno CopyOut(in PutTarget target, Span<byte> data)
     {
         RemoteReply reply = Invoke(new RemoteFrame { Kind = RemoteFrameKind.CopyOut, Generation = target.Id, Length = target.Length });
-        if (reply.IsLost || reply.Error != Errno.None)
+        if (reply.Error == Errno.None)
         {
-            return reply.Error;
+            // As many as were asked for: other replies are refused.
+            reply.Payload.CopyTo(data);
         }
 
-        if (reply.Payload.Length != data.Length)
-        {
-            return Broken("a write's bytes");
-        }
-
-        reply.Payload.CopyTo(data);
-        return Errno.None;
+        return reply.Error;
     }
 
-    internal override Errno Settle(in PutTarget target, ReadOnlySpan<byte> data) =>
-        Invoke(new RemoteFrame { Kind = RemoteFrameKind.Settle, Generation = target.Id }, data).Error;
+    internal override Errno Settle(in PutTarget target, ReadOnlySpan<byte> data)
+    {
+        _settling.Wait();
+        try
+        {
+            return Invoke(new RemoteFrame { Kind = RemoteFrameKind.Settle, Generation = target.Id }, data).Error;
+        }
+        finally
+        {
+            _settling.Release();
+        }
+    }
 
     internal override void PutBack(in PutTarget target) =>
         Invoke(new RemoteFrame { Kind = RemoteFrameKind.PutBack, Generation = target.Id });
@@ -128,18 +157,22 @@ public sealed partial class RemoteControl
         return Errno.ENODEV;
     }
 
-    private static bool TryReadLengths(ReadOnlySpan<byte> source, Span<AbuseVector> vectors)
+    private static long SumOf(ReadOnlySpan<byte> lengths)
     {
-        if (source.Length > vectors.Length * sizeof(uint))
+        long sum = 0;
+        for (; !lengths.IsEmpty; lengths = lengths[sizeof(uint)..])
         {
-            return false;
+            sum += BinaryPrimitives.ReadUInt32LittleEndian(lengths);
         }
 
+        return sum;
+    }
+
+    private static void ReadLengths(ReadOnlySpan<byte> source, Span<AbuseVector> vectors)
+    {
         for (int i = 0; i < source.Length / sizeof(uint); i++)
         {
             vectors[i] = new AbuseVector { Length = BinaryPrimitives.ReadUInt32LittleEndian(source[(i * sizeof(uint))..]) };
         }
-
-        return true;
     }
 }

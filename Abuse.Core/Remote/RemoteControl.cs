@@ -16,7 +16,7 @@ namespace Abuse.Core;
 /// </para>
 /// <para>
 /// <see cref="AbuseControl.Device"/> is a stand-in: a device of this process with what the other has told of its size, blocks and features, of which
-/// the bios that came here are the queue. Submitting to it or changing it does nothing to the device itself.
+/// the bios that came here are the queue. What is submitted to it goes to this process's servers alone; whoever resets or disposes it ends the connection.
 /// </para>
 /// <para>
 /// Calls wait for their reply, on the thread that makes them, for as long as <see cref="RemoteControlOptions.CallTimeout"/>. Callbacks of
@@ -54,12 +54,13 @@ public sealed partial class RemoteControl : AbuseControl, IAsyncDisposable
         }
 
         Socket socket = isUnix ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
-            : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            : new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
             using var timeout = new CancellationTokenSource(options.ConnectTimeout, options.TimeProvider);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
             await socket.ConnectAsync(endpoint, both.Token).ConfigureAwait(false);
+            PeerListener.Prepare(socket);
         }
         catch (Exception exception) when (exception is SocketException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
@@ -121,6 +122,9 @@ public sealed partial class RemoteControl : AbuseControl, IAsyncDisposable
         // Pipes in memory may run the other side on the thread that writes: not the caller's.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await client.RunAsync().ConfigureAwait(false);
+
+        // What waits for this is anybody's code: not on a thread of connections.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         return client.End!.Reason;
     }
 
@@ -179,18 +183,21 @@ public sealed partial class RemoteControl : AbuseControl, IAsyncDisposable
         }
     }
 
-    /// <summary>Closes the connection; what this process had is another's. Does not wait for it.</summary>
+    /// <summary>Closes the connection as <see cref="DisposeAsync"/> does, and does not wait for it.</summary>
     public override void Dispose()
     {
         if (!Interlocked.Exchange(ref _isDisposed, true))
         {
-            _client.Close(DisconnectReason.PeerLeft, "The control was disposed.");
+            _ = _client.LeaveAsync();
         }
 
         base.Dispose();
     }
 
-    /// <summary>Closes the connection; what this process had is another's. Answers that were given before are sent first.</summary>
+    /// <summary>
+    /// Closes the connection; what this process had is another's. Answers that were given before count, unless the device's process reads nothing
+    /// for a second.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         Dispose();

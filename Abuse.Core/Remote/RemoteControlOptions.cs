@@ -6,6 +6,8 @@ namespace Abuse.Core;
 /// <summary>How a <see cref="RemoteControl"/> connects and serves.</summary>
 public sealed record RemoteControlOptions
 {
+    private const long UnsentBesides = 16 << 20;
+
     /// <summary>
     /// What the raw calls take, as of <see cref="AbuseDevice.OpenControl"/>, and channels that do not say: Flush, Fua or both. None.
     /// </summary>
@@ -19,7 +21,7 @@ public sealed record RemoteControlOptions
     /// <summary>Bytes of bios that this process is willing to have, at least 1; one bio it may have whatever its size. 64 MiB.</summary>
     public long MaxBytesInFlight { get; init; } = 64 << 20;
 
-    /// <summary>How long connecting may take; above 0. 10 s.</summary>
+    /// <summary>How long it may take until the device's process is reached, and again until it has said hello; above 0. 10 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long the device's process may take for a call, above 0; then it counts as gone. 10 s.</summary>
@@ -41,28 +43,25 @@ public sealed record RemoteControlOptions
             throw new ArgumentException($"Raw calls take Flush and Fua, not {Takes}: open a channel for the others.");
         }
 
-        ArgumentOutOfRangeException.ThrowIfLessThan(MaxBiosInFlight, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(MaxBiosInFlight, AbuseIoctl.MaxQueueLimit);
-        ArgumentOutOfRangeException.ThrowIfLessThan(MaxBytesInFlight, 1);
-        CheckTime(ConnectTimeout, nameof(ConnectTimeout));
-        CheckTime(CallTimeout, nameof(CallTimeout));
+        RemoteControlServerOptions.CheckRange(MaxBiosInFlight, 1, AbuseIoctl.MaxQueueLimit, nameof(MaxBiosInFlight));
+        RemoteControlServerOptions.CheckRange(MaxBytesInFlight, 1, long.MaxValue, nameof(MaxBytesInFlight));
+        RemoteControlServerOptions.CheckTime(ConnectTimeout, nameof(ConnectTimeout));
+        RemoteControlServerOptions.CheckTime(CallTimeout, nameof(CallTimeout));
         return new ConnectionLimits
         {
             Time = TimeProvider,
             MaxConnections = 1,
             MaxRequests = MaxBiosInFlight,
             MaxRequestBytes = MaxBytesInFlight,
-            MaxUnsentBytes = long.MaxValue,
-            HandshakeTimeout = ConnectTimeout,
+
+            // Answers to all that a host may have sent before it has read one, and calls besides: a host that reads never owes so much.
+            MaxUnsentBytes = MaxBytesInFlight > long.MaxValue - UnsentBesides ? long.MaxValue : MaxBytesInFlight + UnsentBesides,
+
+            // Nobody looks at the times here: connecting and calls have limits of their own.
+            HandshakeTimeout = Timeout.InfiniteTimeSpan,
             IdleTimeout = Timeout.InfiniteTimeSpan,
             SlowReaderTimeout = Timeout.InfiniteTimeSpan,
             DrainTimeout = TimeSpan.FromSeconds(1),
         };
-    }
-
-    private static void CheckTime(TimeSpan value, string name)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(value, TimeSpan.FromDays(24), name);
     }
 }

@@ -7,6 +7,8 @@ namespace Abuse.Core;
 /// <remarks>Values outside their ranges are refused when the server starts.</remarks>
 public sealed record RemoteControlServerOptions
 {
+    private const long UnreadReplies = 8 << 20;
+
     /// <summary>
     /// Whether to listen on addresses that other machines reach. Nobody is asked who they are, and whoever connects sees and answers every
     /// bio: only where the network is one's own. False.
@@ -57,7 +59,9 @@ public sealed record RemoteControlServerOptions
             MaxConnections = MaxConnections,
             MaxRequests = MaxBiosInFlight,
             MaxRequestBytes = MaxBytesInFlight,
-            MaxUnsentBytes = 8 << 20,
+
+            // Replies, besides the bios, of which no more are sent than may be in flight: so bios that a server is slow to read don't keep its answers unread.
+            MaxUnsentBytes = MaxBytesInFlight > long.MaxValue - UnreadReplies ? long.MaxValue : MaxBytesInFlight + UnreadReplies,
             HandshakeTimeout = HandshakeTimeout,
             IdleTimeout = Timeout.InfiniteTimeSpan,
             SlowReaderTimeout = SlowReaderTimeout,
@@ -65,13 +69,13 @@ public sealed record RemoteControlServerOptions
         };
     }
 
-    private static void CheckRange(long value, long least, long most, string name)
+    internal static void CheckRange(long value, long least, long most, string name)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(value, least, name);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(value, most, name);
     }
 
-    private static void CheckTime(TimeSpan value, string name)
+    internal static void CheckTime(TimeSpan value, string name)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(value, TimeSpan.FromDays(24), name);

@@ -12,6 +12,12 @@ internal readonly record struct RemoteFrame
 {
     internal const int Size = 40;
 
+    /// <summary>Bytes of an <see cref="AbuseTransferHeader"/>.</summary>
+    internal const int HeaderSize = 40;
+
+    /// <summary>Bytes of an <see cref="AbuseInfo"/>.</summary>
+    internal const int InfoSize = 48;
+
     /// <summary>The most that a frame carries: a bio's memory, and the head and vectors of a bio of 2009.</summary>
     internal const int MaxPayload = AbuseIoctl.MaxBioLength + (8 << 10);
 

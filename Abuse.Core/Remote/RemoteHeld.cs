@@ -31,16 +31,30 @@ internal sealed class RemoteHeld
 
     internal int Count => _entries.Length - _freeCount;
 
-    /// <summary>When the bio that was sent first of those that are out was; null if none is.</summary>
-    internal long? OldestSentAt => _oldest == None ? null : _entries[_oldest].SentAt;
+    /// <summary>When the bio that was sent first of those that are out was delivered, by the device's clock; null if none is.</summary>
+    internal long? OldestDeliveredAt => _oldest == None ? null : _entries[_oldest].DeliveredAt;
 
     /// <summary>Whether one more has room; of one alone the bytes don't count.</summary>
     internal bool HasRoomFor(long bytes) => _freeCount != 0 && (Count == 0 || _bytes + bytes <= MostBytes);
 
-    internal int Add(in BioRequest request, long bytes, long now)
+    /// <summary>Whether a delivery of that bio is out.</summary>
+    internal bool Has(ulong id)
+    {
+        int place = _oldest;
+        while (place != None && _entries[place].Request.Id != id)
+        {
+            place = _entries[place].After;
+        }
+
+        return place != None;
+    }
+
+    internal int Add(in BioRequest request)
     {
         int place = _free[--_freeCount];
-        _entries[place] = new Entry { Request = request, Bytes = bytes, SentAt = now, Before = _newest, After = None, IsOut = true };
+        Delivery delivery = request.Delivery!;
+        long bytes = delivery.Bytes;
+        _entries[place] = new Entry { Request = request, Bytes = bytes, DeliveredAt = delivery.DeliveredAt, Before = _newest, After = None, IsOut = true };
         if (_newest == None)
         {
             _oldest = place;
@@ -122,7 +136,7 @@ internal sealed class RemoteHeld
 
         internal long Bytes { get; init; }
 
-        internal long SentAt { get; init; }
+        internal long DeliveredAt { get; init; }
 
         internal int Before { get; set; }
 

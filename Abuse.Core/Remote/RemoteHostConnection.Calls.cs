@@ -7,9 +7,6 @@ namespace Abuse.Core;
 /// <content>Calls: each has a reply, and nothing that was done by one is tied to another.</content>
 internal sealed partial class RemoteHostConnection
 {
-    private const int HeaderSize = 40;
-    private const int InfoSize = 48;
-
     private int _waits;
 
     /// <summary>Whether a call is one, before what follows its head is received.</summary>
@@ -21,9 +18,9 @@ internal sealed partial class RemoteHostConnection
             RemoteFrameKind.Subscribe => frame is { Code: <= (byte)BlockFeatures.All, Payload: 0, Flags: 0, Offset: 0, Length: >= 0, Generation: <= AbuseIoctl.MaxQueueLimit },
             RemoteFrameKind.GetStatus or RemoteFrameKind.Reset or RemoteFrameKind.Poll or RemoteFrameKind.Wait =>
                 frame is { Code: 0, Payload: 0, Flags: 0, Generation: 0, Offset: 0, Length: 0 },
-            RemoteFrameKind.SetStatus => frame is { Code: 0, Payload: InfoSize, Flags: 0, Generation: 0, Offset: 0, Length: 0 },
-            RemoteFrameKind.GetBio => frame is { Code: 0, Payload: HeaderSize, Flags: 0, Generation: 0, Offset: 0, Length: >= 0 and <= AbuseIoctl.MaxVectors },
-            RemoteFrameKind.StartPut => frame is { Code: 0, Payload: HeaderSize, Flags: 0, Generation: 0, Offset: 0, Length: 0 },
+            RemoteFrameKind.SetStatus => frame is { Code: 0, Payload: RemoteFrame.InfoSize, Flags: 0, Generation: 0, Offset: 0, Length: 0 },
+            RemoteFrameKind.GetBio => frame is { Code: 0, Payload: RemoteFrame.HeaderSize, Flags: 0, Generation: 0, Offset: 0, Length: >= 0 and <= AbuseIoctl.MaxVectors },
+            RemoteFrameKind.StartPut => frame is { Code: 0, Payload: RemoteFrame.HeaderSize, Flags: 0, Generation: 0, Offset: 0, Length: 0 },
             RemoteFrameKind.CopyOut => frame is { Code: 0, Payload: 0, Flags: 0, Offset: 0, Length: > 0 and <= AbuseIoctl.MaxBioLength },
             RemoteFrameKind.Settle => frame is { Code: 0, Payload: <= AbuseIoctl.MaxBioLength, Flags: 0, Offset: 0, Length: 0 },
             RemoteFrameKind.PutBack => frame is { Code: 0, Payload: 0, Flags: 0, Offset: 0, Length: 0 },
@@ -132,7 +129,7 @@ internal sealed partial class RemoteHostConnection
                 // Its places are new ones: of what an old subscription had nothing is out.
                 _held = new RemoteHeld(most, bytes);
                 _hub = hub;
-                Outbox.Append((reply with { Offset = (long)++_subscription, Length = most }).ToSegment());
+                Outbox.Append((reply with { Offset = (long)++_subscription }).ToSegment());
             }
         });
         if (joined is null)
@@ -198,10 +195,10 @@ internal sealed partial class RemoteHostConnection
         Span<AbuseVector> vectors = stackalloc AbuseVector[(int)frame.Length];
         Errno error = _control!.GetBio(ref header, vectors);
         int count = frame.Length == 0 || error != Errno.None ? 0 : (int)header.VectorCount;
-        Span<byte> reply = stackalloc byte[HeaderSize + (AbuseIoctl.MaxVectors * sizeof(uint))];
+        Span<byte> reply = stackalloc byte[RemoteFrame.HeaderSize + (AbuseIoctl.MaxVectors * sizeof(uint))];
         MemoryMarshal.Write(reply, header);
-        WriteLengths(vectors[..count], reply[HeaderSize..]);
-        Reply(frame, error, payload: reply[..(HeaderSize + (count * sizeof(uint)))]);
+        WriteLengths(vectors[..count], reply[RemoteFrame.HeaderSize..]);
+        Reply(frame, error, payload: reply[..(RemoteFrame.HeaderSize + (count * sizeof(uint)))]);
     }
 
     private void StartPut(in RemoteFrame frame, in AbuseTransferHeader header)

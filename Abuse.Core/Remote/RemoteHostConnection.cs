@@ -45,16 +45,30 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
     }
 
     /// <summary>Whether it can be sent a bio now: one that has had a bio for too long gets no other.</summary>
-    internal bool HasRoomFor(long bytes)
+    internal bool HasRoom
     {
-        lock (_lock)
+        get
         {
-            return _hub is not null && _held.HasRoomFor(bytes) && !IsOverdue();
+            lock (_lock)
+            {
+                return _hub is not null && _held.HasRoomFor(0) && !IsOverdue();
+            }
         }
     }
 
+    /// <summary>Whether it can be sent this bio: one that has it already, and is late with it, is not sent it again.</summary>
+    internal bool HasRoomFor(in BioRequest request)
+    {
+        lock (_lock)
+        {
+            return _hub is not null && _held.HasRoomFor(request.Delivery!.Bytes)
+                && (_options.RedeliverAfter is null || !(IsOverdue() || _held.Has(request.Id)));
+        }
+    }
+
+    /// <summary>By the device's clock and from the delivery on, as redelivery is.</summary>
     private bool IsOverdue() => _options.RedeliverAfter is { } after
-        && _held.OldestSentAt is { } sentAt && Time.GetElapsedTime(sentAt) >= after;
+        && _held.OldestDeliveredAt is { } deliveredAt && _device.Queue.Time.GetElapsedTime(deliveredAt) >= after;
 
     internal void Kick() => Outbox.Kick();
 
@@ -65,7 +79,6 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
     {
         bool hasBytes = request.Op == BioOp.Write;
         int payload = hasBytes ? (int)request.Length : 0;
-        long bytes = request.Op is BioOp.Read or BioOp.Write ? request.Length : 0;
         byte[] array = ArrayPool<byte>.Shared.Rent(RemoteFrame.Size + payload);
         if (hasBytes)
         {
@@ -75,9 +88,9 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
         var segment = new OutSegment(array, 0, RemoteFrame.Size + payload);
         lock (_lock)
         {
-            if (_hub == hub && _held.HasRoomFor(bytes))
+            if (_hub == hub && _held.HasRoomFor(request.Delivery!.Bytes))
             {
-                int place = _held.Add(request, bytes, _options.RedeliverAfter is null ? 0 : Time.GetTimestamp());
+                int place = _held.Add(request);
                 new RemoteFrame
                 {
                     Kind = RemoteFrameKind.Bio,
@@ -131,15 +144,12 @@ internal sealed partial class RemoteHostConnection : RemoteConnection
             {
                 // In the midst of an answer, which counts for nothing.
                 _answered.Abandon();
+                _counters.CountAbandoned();
             }
 
             await _ended.CancelAsync().ConfigureAwait(false);
             _control?.Dispose();
         }
-    }
-
-    private protected override void CancelRequests()
-    {
     }
 
     private protected override void OnEnded() => _ended.Dispose();

@@ -16,13 +16,22 @@ internal sealed class RemoteHub
     private readonly AsyncSignal _room = new(AsyncSignalPlace.Pool);
     private readonly Lock _lock = new();
     private readonly List<RemoteHostConnection> _members = [];
+
+    /// <summary>The loop's: to whom it gave something that is yet to leave.</summary>
+    private readonly List<RemoteHostConnection> _given = [];
     private readonly BioQueue _queue;
+    private readonly Action<RemoteHub> _onEnded;
     private int _turn;
     private bool _hasEnded;
 
-    internal RemoteHub(AbuseDevice device, BlockFeatures takes, TimeSpan? redeliverAfter)
+    /// <param name="device">Whose bios.</param>
+    /// <param name="takes">What its members take.</param>
+    /// <param name="redeliverAfter">After how long a bio is given to another too.</param>
+    /// <param name="onEnded">Told when nobody is in it any more, or can be; outside the lock.</param>
+    internal RemoteHub(AbuseDevice device, BlockFeatures takes, TimeSpan? redeliverAfter, Action<RemoteHub> onEnded)
     {
         _queue = device.Queue;
+        _onEnded = onEnded;
         Takes = takes;
 
         // What is out is bounded by what each connection may hold.
@@ -105,7 +114,7 @@ internal sealed class RemoteHub
             {
                 while (!TryGive(request))
                 {
-                    if (HasEnded)
+                    if (HasEnded || !IsWanted(request))
                     {
                         request.Abandon();
                         break;
@@ -126,11 +135,15 @@ internal sealed class RemoteHub
 
     private bool TryGive(in BioRequest request)
     {
-        long bytes = request.Op is BioOp.Read or BioOp.Write ? request.Length : 0;
-        while (NextMember(bytes) is { } member)
+        while (IsWanted(request) && NextMember(request) is { } member)
         {
             if (member.TrySend(this, request))
             {
+                if (!_given.Contains(member))
+                {
+                    _given.Add(member);
+                }
+
                 return true;
             }
         }
@@ -138,13 +151,16 @@ internal sealed class RemoteHub
         return false;
     }
 
+    /// <summary>A bio that waits for room may be settled meanwhile, or so late that it comes again.</summary>
+    private static bool IsWanted(in BioRequest request) => request.Delivery is { IsPending: true, IsHeld: true };
+
     private bool HasMemberWithRoom()
     {
         lock (_lock)
         {
             foreach (RemoteHostConnection member in _members)
             {
-                if (member.HasRoomFor(0))
+                if (member.HasRoom)
                 {
                     return true;
                 }
@@ -155,7 +171,7 @@ internal sealed class RemoteHub
     }
 
     /// <summary>The next in turn who has room.</summary>
-    private RemoteHostConnection? NextMember(long bytes)
+    private RemoteHostConnection? NextMember(in BioRequest request)
     {
         lock (_lock)
         {
@@ -163,7 +179,7 @@ internal sealed class RemoteHub
             {
                 int index = (_turn + i) % _members.Count;
                 RemoteHostConnection member = _members[index];
-                if (member.HasRoomFor(bytes))
+                if (member.HasRoomFor(request))
                 {
                     _turn = index + 1;
                     return member;
@@ -177,23 +193,19 @@ internal sealed class RemoteHub
     /// <summary>Has what was given sent: by this thread for one connection, each by its own for several.</summary>
     private void Kick()
     {
-        RemoteHostConnection? only = null;
-        lock (_lock)
+        if (_given.Count == 1)
         {
-            if (_members.Count == 1)
+            _given[0].Kick();
+        }
+        else
+        {
+            foreach (RemoteHostConnection member in _given)
             {
-                only = _members[0];
-            }
-            else
-            {
-                foreach (RemoteHostConnection member in _members)
-                {
-                    member.KickLater();
-                }
+                member.KickLater();
             }
         }
 
-        only?.Kick();
+        _given.Clear();
     }
 
     private void End()
@@ -211,5 +223,7 @@ internal sealed class RemoteHub
         {
             member.OnHubEnded(this, isGone);
         }
+
+        _onEnded(this);
     }
 }

@@ -9,9 +9,11 @@ internal sealed class RemoteHubs(AbuseDevice device, TimeSpan? redeliverAfter)
     /// <summary>The hub for servers that take this; the member joins it. Null where the device is gone.</summary>
     internal RemoteHub? Join(BlockFeatures takes, RemoteHostConnection member, Action<RemoteHub> onJoining)
     {
+        RemoteHub? hub;
+        bool isIn;
         lock (_lock)
         {
-            if (!_hubs.TryGetValue(takes, out RemoteHub? hub) || hub.HasEnded)
+            if (!_hubs.TryGetValue(takes, out hub) || hub.HasEnded)
             {
                 // One that has ended is its own loop's to take down.
                 if (device.Queue.Config.Gone)
@@ -21,7 +23,7 @@ internal sealed class RemoteHubs(AbuseDevice device, TimeSpan? redeliverAfter)
 
                 try
                 {
-                    hub = new RemoteHub(device, takes, redeliverAfter);
+                    hub = new RemoteHub(device, takes, redeliverAfter, Forget);
                 }
                 catch (ObjectDisposedException)
                 {
@@ -33,8 +35,26 @@ internal sealed class RemoteHubs(AbuseDevice device, TimeSpan? redeliverAfter)
 
             // Before the first bio.
             onJoining(hub);
-            hub.TryAdd(member);
-            return hub;
+            isIn = hub.TryAdd(member);
+        }
+
+        if (!isIn)
+        {
+            // The device was reset since the look, and those who were in the hub have been told without this one.
+            member.OnHubEnded(hub, device.Queue.Config.Gone);
+        }
+
+        return hub;
+    }
+
+    private void Forget(RemoteHub hub)
+    {
+        lock (_lock)
+        {
+            if (_hubs.TryGetValue(hub.Takes, out RemoteHub? current) && current == hub)
+            {
+                _hubs.Remove(hub.Takes);
+            }
         }
     }
 
@@ -44,9 +64,9 @@ internal sealed class RemoteHubs(AbuseDevice device, TimeSpan? redeliverAfter)
         lock (_lock)
         {
             hub.Remove(member);
-            if (hub.Count == 0 && _hubs.TryGetValue(hub.Takes, out RemoteHub? current) && current == hub)
+            if (hub.Count == 0)
             {
-                _hubs.Remove(hub.Takes);
+                Forget(hub);
                 hub.Close();
             }
         }

@@ -9,8 +9,6 @@ internal readonly record struct RemoteStatus(AbuseInfo Info, BlockFeatures Featu
 {
     internal const int Size = 64;
 
-    private const int InfoSize = 48;
-
     internal static RemoteStatus Of(AbuseDevice device)
     {
         device.Control.GetStatus(out AbuseInfo info);
@@ -21,21 +19,21 @@ internal readonly record struct RemoteStatus(AbuseInfo Info, BlockFeatures Featu
     internal void Write(Span<byte> destination)
     {
         MemoryMarshal.Write(destination, Info);
-        BinaryPrimitives.WriteUInt32LittleEndian(destination[InfoSize..], (uint)Features);
-        BinaryPrimitives.WriteInt32LittleEndian(destination[(InfoSize + 4)..], AtomicUnit);
-        BinaryPrimitives.WriteInt64LittleEndian(destination[(InfoSize + 8)..], IsRotational ? 1 : 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[RemoteFrame.InfoSize..], (uint)Features);
+        BinaryPrimitives.WriteInt32LittleEndian(destination[(RemoteFrame.InfoSize + 4)..], AtomicUnit);
+        BinaryPrimitives.WriteInt64LittleEndian(destination[(RemoteFrame.InfoSize + 8)..], IsRotational ? 1 : 0);
     }
 
     /// <exception cref="PeerFaultException">No device has such a status.</exception>
     internal static RemoteStatus Read(ReadOnlySpan<byte> source)
     {
         var info = MemoryMarshal.Read<AbuseInfo>(source);
-        var features = (BlockFeatures)BinaryPrimitives.ReadUInt32LittleEndian(source[InfoSize..]);
-        int atomic = BinaryPrimitives.ReadInt32LittleEndian(source[(InfoSize + 4)..]);
-        long rotational = BinaryPrimitives.ReadInt64LittleEndian(source[(InfoSize + 8)..]);
+        var features = (BlockFeatures)BinaryPrimitives.ReadUInt32LittleEndian(source[RemoteFrame.InfoSize..]);
+        int atomic = BinaryPrimitives.ReadInt32LittleEndian(source[(RemoteFrame.InfoSize + 4)..]);
+        long rotational = BinaryPrimitives.ReadInt64LittleEndian(source[(RemoteFrame.InfoSize + 8)..]);
         bool isBlock = info.BlockSize == 0
             || (info.BlockSize is >= BlockGeometry.SectorSize and <= BlockGeometry.MaxBlockSize && (info.BlockSize & (info.BlockSize - 1)) == 0);
-        if (!isBlock || info.Size > long.MaxValue || (info.BlockSize != 0 && info.Size % info.BlockSize != 0)
+        if (!isBlock || info.Size > long.MaxValue || (info.BlockSize == 0 ? info.Size != 0 : info.Size % info.BlockSize != 0)
             || (features & ~BlockFeatures.All) != 0 || atomic < 0 || rotational is not (0 or 1))
         {
             throw new PeerFaultException($"No device has such a status: {info}, {features}, atomic unit {atomic}.");
@@ -45,33 +43,19 @@ internal readonly record struct RemoteStatus(AbuseInfo Info, BlockFeatures Featu
     }
 
     /// <summary>
-    /// Configures a stand-in. It admits what the device has admitted, whatever its size is by now, so that what it shows is for people; it has a
+    /// Has a stand-in show this. It admits what the device has admitted, whatever its size is by now, so that what it shows is for people; it has a
     /// place for every bio that there can be.
     /// </summary>
     internal void Configure(BioQueue standIn)
     {
-        DeviceConfig old = standIn.Config;
         int blockSize = Info.BlockSize == 0 ? BlockGeometry.SectorSize : (int)Info.BlockSize;
-        if (old.Configured)
+        var geometry = new BlockGeometry((long)Info.Size, blockSize)
         {
-            // A block size changes by a reset alone, which resets the stand-in too.
-            standIn.Resize((long)Info.Size);
-            return;
-        }
-
-        var own = new AbuseInfo
-        {
-            Size = Info.Size,
-            BlockSize = (uint)blockSize,
-            MaxQueue = AbuseIoctl.MaxQueueLimit,
-            Flags = Info.Flags & AbuseFlags.ReadOnly,
-        };
-        var geometry = new BlockGeometry((long)Info.Size - ((long)Info.Size % blockSize), blockSize)
-        {
+            IsReadOnly = (Info.Flags & AbuseFlags.ReadOnly) != 0,
             Features = Features,
             IsRotational = IsRotational,
             AtomicUnit = AtomicUnit,
         };
-        standIn.Configure(own, geometry);
+        standIn.Follow(geometry);
     }
 }
