@@ -18,6 +18,9 @@ internal abstract class PeerConnection
     private readonly ConnectionLimits _limits;
     private readonly long _startedAt;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Held while somebody ends the input: a socket that is disposed while it is used resets its connection, and what was sent may be lost.</summary>
+    private readonly Lock _closing = new();
     private PeerEnd? _end;
     private long _receivedAt;
     private bool _isEstablished;
@@ -76,13 +79,19 @@ internal abstract class PeerConnection
     /// <summary>Ends the connection from outside its loops, or from within; the first call counts.</summary>
     internal void Close(DisconnectReason reason, string detail)
     {
-        if (TryEnd(reason, detail))
+        lock (_closing)
         {
+            if (!TryEnd(reason, detail))
+            {
+                return;
+            }
+
             // Wherever the receiving loop waits, it wakes, and finds that this is the end.
             Link.EndInput();
-            Window.Wake();
-            Outbox.WakeForRoom();
         }
+
+        Window.Wake();
+        Outbox.WakeForRoom();
     }
 
     /// <summary>Cuts the connection off if the peer takes too long for something. Called now and then.</summary>
@@ -115,6 +124,11 @@ internal abstract class PeerConnection
         await ReceiveAsync().ConfigureAwait(false);
         await DrainAsync(sending).ConfigureAwait(false);
         OnEnded();
+        lock (_closing)
+        {
+            // Nobody uses the link any more.
+        }
+
         await Link.DisposeAsync().ConfigureAwait(false);
         _ended.SetResult();
     }

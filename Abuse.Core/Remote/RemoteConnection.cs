@@ -44,10 +44,10 @@ internal abstract class RemoteConnection : PeerConnection
 
                 NoteReceived();
                 ReadOnlySequence<byte> rest = read.Buffer;
-                Step step = TakeFrames(ref rest, out RemoteFrame large, out Memory<byte> destination);
+                Taking taking = TakeFrames(ref rest, out RemoteFrame large, out Memory<byte> destination);
                 bool isEmpty = rest.IsEmpty;
-                Link.Input.AdvanceTo(rest.Start, step == Step.NeedsMore ? rest.End : rest.Start);
-                if (step == Step.IsCut)
+                Link.Input.AdvanceTo(rest.Start, taking == Taking.NeedsMore ? rest.End : rest.Start);
+                if (taking == Taking.IsCut)
                 {
                     if (!await Link.ReceiveAsync(destination).ConfigureAwait(false))
                     {
@@ -59,7 +59,7 @@ internal abstract class RemoteConnection : PeerConnection
 
                 ReturnScratch();
                 OnReceived();
-                if (read.IsCompleted && step == Step.NeedsMore)
+                if (read.IsCompleted && taking == Taking.NeedsMore)
                 {
                     if (!isEmpty && End is null)
                     {
@@ -85,7 +85,7 @@ internal abstract class RemoteConnection : PeerConnection
     private static void ThrowCut() => throw new IOException("The connection ended in the midst of a frame.");
 
     /// <summary>Takes the frames that are whole, as long as what they bring about has room.</summary>
-    private Step TakeFrames(ref ReadOnlySequence<byte> rest, out RemoteFrame large, out Memory<byte> destination)
+    private Taking TakeFrames(ref ReadOnlySequence<byte> rest, out RemoteFrame large, out Memory<byte> destination)
     {
         large = default;
         destination = default;
@@ -93,7 +93,7 @@ internal abstract class RemoteConnection : PeerConnection
         {
             if (Outbox.IsFull)
             {
-                return Step.IsHeldBack;
+                return Taking.IsHeldBack;
             }
 
             Check(frame);
@@ -108,7 +108,7 @@ internal abstract class RemoteConnection : PeerConnection
             if (!isWhole)
             {
                 large = frame;
-                return Step.IsCut;
+                return Taking.IsCut;
             }
 
             if (frame.Payload != 0)
@@ -120,7 +120,7 @@ internal abstract class RemoteConnection : PeerConnection
             Finish(frame);
         }
 
-        return Step.NeedsMore;
+        return Taking.NeedsMore;
     }
 
     /// <summary>Memory for what is looked at once the frame is there; the next frame's.</summary>
@@ -145,7 +145,7 @@ internal abstract class RemoteConnection : PeerConnection
     }
 
     /// <summary>Why no more frames were taken.</summary>
-    private enum Step : byte
+    private enum Taking : byte
     {
         /// <summary>What is left is no frame yet.</summary>
         NeedsMore,
