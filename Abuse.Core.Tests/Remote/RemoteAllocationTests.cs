@@ -8,13 +8,17 @@ namespace Abuse.Core.Tests;
 internal sealed class RemoteAllocationTests
 {
     [Test]
-    public async Task A_bio_allocates_nothing([Values(BioOp.Read, BioOp.Write, BioOp.Flush)] BioOp op, [Values(512, 4096, 65536)] int length)
+    public async Task A_bio_allocates_nothing([Values(BioOp.Read, BioOp.Write, BioOp.Flush)] BioOp op, [Values(512, 4096, 65536)] int length, [Values(1, 2)] int connections)
     {
         const int Depth = 8;
         await using var rig = new RemoteRig(AbuseDevice.Create(new BlockGeometry(1 << 20) { Features = BlockFeatures.Flush }));
-        RemoteControl control = await Detached(() => rig.ConnectAsync());
         await using var store = new MemoryTarget(1 << 20, preallocate: true);
-        using var server = new ChannelServer(control, store);
+        var servers = new List<ChannelServer>();
+        for (int i = 0; i < connections; i++)
+        {
+            servers.Add(new ChannelServer(await Detached(() => rig.ConnectAsync()), store));
+        }
+
         byte[] bytes = new byte[length];
         Bio bio = op switch
         {
@@ -24,6 +28,7 @@ internal sealed class RemoteAllocationTests
         };
         await Allocations.AssertNone(
             rounds => Task.WhenAll(Enumerable.Range(0, Depth).Select(_ => Detached(() => SubmitAsync(rig.Device, bio, rounds / Depth)))), rounds: 16_000, awaits: true);
+        servers.ForEach(static server => server.Dispose());
     }
 
     /// <summary>Without the test's execution context, whose culture follows every await.</summary>

@@ -113,6 +113,23 @@ internal sealed partial class RemoteControlTests
     }
 
     [Test]
+    public async Task A_bio_is_cancelled_while_another_process_has_it()
+    {
+        await using RemoteRig rig = Rig();
+        using var server = new ManualRemote(await rig.ConnectAsync());
+        using var cancel = new CancellationTokenSource();
+        byte[] bytes = TestBytes.Poison(512);
+        Task<BioResult> read = rig.Device.SubmitAsync(Bio.Read(0, bytes), cancel.Token).AsTask();
+        BioRequest request = server.Take(1)[0];
+        await cancel.CancelAsync();
+        Assert.That(await Task.WhenAny(read).InTime(), Is.SameAs(read));
+        Assert.That(request.Complete(BioResult.Ok), Is.EqualTo(AnswerResult.Accepted), "here nobody knows of it");
+        await Soon.Until(() => rig.Server.Statistics.LateAnswers == 1, "a late answer");
+        TestBytes.AssertSame(bytes, TestBytes.Poison(512));
+        await Idle(rig);
+    }
+
+    [Test]
     public async Task Processes_that_take_different_things_each_get_every_bio()
     {
         await using RemoteRig rig = Rig();

@@ -19,6 +19,68 @@ internal sealed class RemoteFuzzTests
         }
     }
 
+    [Test]
+    public async Task Whatever_a_host_sends_the_servers_end_comes_to_its_end()
+    {
+        int seed = Environment.TickCount & 0xffff;
+        for (int round = 0; round < 300; round++)
+        {
+            var random = new Random(seed + round);
+            (RemoteControl control, RawHost host) = await RawHost.ConnectAsync();
+            Task<BioChannel> opening = Task.Run(() => control.OpenChannel());
+            await host.ReplyAsync(await host.ReceiveCallAsync(RemoteFrameKind.Subscribe), new RemoteFrame { Offset = 1 });
+            using BioChannel channel = await opening.InTime();
+            Task<Abi.Errno> call = Task.Run(() => control.GetStatus(out _));
+            RemoteFrame asked = await host.ReceiveCallAsync(RemoteFrameKind.GetStatus);
+            byte[] session = MakeHostSession(random, asked.Id);
+            if (random.Next(4) != 0)
+            {
+                session[random.Next(session.Length)] ^= (byte)(1 << random.Next(8));
+            }
+
+            await host.SendAsync(session.AsMemory(0, random.Next(3) == 0 ? random.Next(session.Length) : session.Length));
+            await host.EndAsync();
+            DisconnectReason reason = await control.Completion.InTime();
+            Assert.That(reason, Is.AnyOf(DisconnectReason.PeerLeft, DisconnectReason.ConnectionLost, DisconnectReason.ProtocolError), $"seed {seed + round}");
+            await call.InTime();
+            await channel.Reader.Completion.InTime();
+            Assert.That(control.Device.QueueSize, Is.Zero, $"seed {seed + round}");
+            await control.DisposeAsync().InTime();
+        }
+    }
+
+    /// <summary>What a host might send: bios, an end, the reply to a call.</summary>
+    private static byte[] MakeHostSession(Random random, ulong call)
+    {
+        List<byte> bytes = [];
+        int bios = random.Next(1, 6);
+        int reply = random.Next(bios);
+        for (int i = 0; i < bios; i++)
+        {
+            var op = (BioOp)random.Next(5);
+            byte[] data = new byte[op == BioOp.Write ? 512 * random.Next(1, 80) : 0];
+            bytes.AddRange(RawPeer.BytesOf(
+                new RemoteFrame
+                {
+                    Kind = RemoteFrameKind.Bio, Code = (byte)op, Id = (ulong)i, Generation = (ulong)i + 1, Offset = 512, Payload = data.Length,
+                    Length = op is BioOp.Write ? data.Length : op is BioOp.Flush ? 0 : 4096,
+                },
+                data));
+            if (i == reply)
+            {
+                byte[] status = new byte[RemoteStatus.Size];
+                bytes.AddRange(RawPeer.BytesOf(new RemoteFrame { Kind = RemoteFrameKind.Reply, Id = call, Payload = status.Length }, status));
+            }
+
+            if (random.Next(8) == 0)
+            {
+                bytes.AddRange(RawPeer.BytesOf(new RemoteFrame { Kind = RemoteFrameKind.Ended, Id = 1 }));
+            }
+        }
+
+        return [.. bytes];
+    }
+
     private static async Task AssertIsWellAsync(RemoteRig rig)
     {
         await Soon.Until(() => rig.Server.Statistics.Connections == 0, "the end of all connections");

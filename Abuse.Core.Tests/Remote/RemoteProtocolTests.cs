@@ -233,6 +233,30 @@ internal sealed class RemoteProtocolTests
         Assert.That((await rig.ConnectAsync()).GetStatus(out _), Is.EqualTo(Abi.Errno.None));
     }
 
+    [Test]
+    public async Task One_who_reads_nothing_is_cut_off_in_time_and_loses_nothing()
+    {
+        var time = new ManualTimeProvider();
+        await using var rig = new RemoteRig(
+            AbuseDevice.Create(new BlockGeometry(Size)), options: new RemoteControlServerOptions { TimeProvider = time });
+        using RawPeer slow = rig.ConnectRaw();
+        slow.Start();
+        Task<BioResult>[] writes = [.. Enumerable.Range(0, 16).Select(_ => rig.Device.SubmitAsync(Bio.Write(0, new byte[Size])).AsTask())];
+        await Soon.Until(
+            () =>
+            {
+                time.Advance(TimeSpan.FromSeconds(2));
+                return rig.Server.Statistics.Connections == 0;
+            },
+            "the end of one that reads nothing");
+        Assert.That((await rig.EndOfAsync(0)).Reason, Is.EqualTo(DisconnectReason.SlowReader));
+        Assert.That(rig.Server.Statistics.GivenBack, Is.EqualTo(16));
+        using (rig.Device.Control.Serve(new NullTarget(Size)))
+        {
+            Assert.That(await Task.WhenAll(writes).InTime(), Is.All.EqualTo(BioResult.Ok));
+        }
+    }
+
     private static string[] Names() => [.. Bad.Select(static bad => bad.Name)];
 
     private static string[] HelloNames() => [.. BadHellos.Select(static bad => bad.Name)];

@@ -142,8 +142,7 @@ internal sealed partial class BioQueue
     {
         lock (SyncRoot)
         {
-            bool isFound = FindSlot(id) is { IsLive: true } slot && slot.Id == id && _rotation.Contains(slot.Index);
-            Submission? submission = isFound ? FindSlot(id)!.Submission : null;
+            Submission? submission = FindSlot(id) is { IsLive: true } slot && slot.Id == id && _rotation.Contains(slot.Index) ? slot.Submission : null;
             target = submission is null ? default : new PutTarget(id, submission.Op, submission.Data.Length);
             return submission is not null;
         }

@@ -12,7 +12,8 @@ namespace Abuse.Core;
 /// <remarks>
 /// <para>
 /// Thread-safe. Borrows the device, which others may serve and use meanwhile. Servers that take the same operations share the bios: each goes to
-/// one of them. A connection that ends, in whatever way, gives back what it had, and another is sent it; an answer counts when all of it has come.
+/// one of them. Servers that take different operations each get every bio that they take, and all is done twice: the first
+/// answer counts. A connection that ends, in whatever way, gives back what it had, and another is sent it; an answer counts when all of it has come.
 /// </para>
 /// <para>
 /// Nothing that a peer sends ends more than its own connection. But a server is trusted with the device: it sees what is written, gives what
