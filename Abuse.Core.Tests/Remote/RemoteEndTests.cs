@@ -143,7 +143,7 @@ internal sealed class RemoteEndTests
     public void A_host_that_reads_nothing_is_owed_no_more_than_it_may_be()
     {
         var options = new RemoteControlOptions { MaxBytesInFlight = 4 << 20 };
-        Assert.That(options.Validate().MaxUnsentBytes, Is.EqualTo(20 << 20));
+        Assert.That(options.Validate().MaxUnsentBytes, Is.EqualTo(48 << 20));
         Assert.That((options with { MaxBytesInFlight = long.MaxValue }).Validate().MaxUnsentBytes, Is.EqualTo(long.MaxValue));
         Assert.That(new RemoteControlServerOptions { MaxBytesInFlight = long.MaxValue }.Validate().MaxUnsentBytes, Is.EqualTo(long.MaxValue));
     }

@@ -6,8 +6,6 @@ namespace Abuse.Core;
 /// <summary>How a <see cref="RemoteControl"/> connects and serves.</summary>
 public sealed record RemoteControlOptions
 {
-    private const long UnsentBesides = 16 << 20;
-
     /// <summary>
     /// What the raw calls take, as of <see cref="AbuseDevice.OpenControl"/>, and channels that do not say: Flush, Fua or both. None.
     /// </summary>
@@ -54,8 +52,9 @@ public sealed record RemoteControlOptions
             MaxRequests = MaxBiosInFlight,
             MaxRequestBytes = MaxBytesInFlight,
 
-            // Answers to all that a host may have sent before it has read one, and calls besides: a host that reads never owes so much.
-            MaxUnsentBytes = MaxBytesInFlight > long.MaxValue - UnsentBesides ? long.MaxValue : MaxBytesInFlight + UnsentBesides,
+            // More than is ever there for a host that reads: answers to what it sent before it had read one, of two subscriptions where one has just ended,
+            // and calls besides. So this side goes on reading, whether the host does so at the moment or not, and the two don't wait for each other.
+            MaxUnsentBytes = RemoteControlServerOptions.MemoryOf(MaxBytesInFlight, times: 2, besides: 32 << 20),
 
             // Nobody looks at the times here: connecting and calls have limits of their own.
             HandshakeTimeout = Timeout.InfiniteTimeSpan,

@@ -7,8 +7,6 @@ namespace Abuse.Core;
 /// <remarks>Values outside their ranges are refused when the server starts.</remarks>
 public sealed record RemoteControlServerOptions
 {
-    private const long UnreadReplies = 8 << 20;
-
     /// <summary>
     /// Whether to listen on addresses that other machines reach. Nobody is asked who they are, and whoever connects sees and answers every
     /// bio: only where the network is one's own. False.
@@ -60,14 +58,18 @@ public sealed record RemoteControlServerOptions
             MaxRequests = MaxBiosInFlight,
             MaxRequestBytes = MaxBytesInFlight,
 
-            // Replies, besides the bios, of which no more are sent than may be in flight: so bios that a server is slow to read don't keep its answers unread.
-            MaxUnsentBytes = MaxBytesInFlight > long.MaxValue - UnreadReplies ? long.MaxValue : MaxBytesInFlight + UnreadReplies,
+            // All bios that may be in flight and some replies: so bios that a server is slow to read don't keep its answers unread.
+            MaxUnsentBytes = MemoryOf(MaxBytesInFlight, times: 1, besides: 8 << 20),
             HandshakeTimeout = HandshakeTimeout,
             IdleTimeout = Timeout.InfiniteTimeSpan,
             SlowReaderTimeout = SlowReaderTimeout,
             DrainTimeout = TimeSpan.FromSeconds(1),
         };
     }
+
+    /// <summary>Memory for so many bytes in frames, which the pool has in powers of two, and some besides; as much as there is at the most.</summary>
+    internal static long MemoryOf(long bytes, int times, long besides) =>
+        bytes > (long.MaxValue - besides) / (2 * times) ? long.MaxValue : (2 * times * bytes) + besides;
 
     internal static void CheckRange(long value, long least, long most, string name)
     {
