@@ -96,8 +96,11 @@ internal sealed class PageStore
         leaf.Set(index, bytes, isOwned: false);
     }
 
-    /// <summary>A page of any content, for <see cref="Replace"/>.</summary>
-    internal byte[] Rent() => _free.TryPop(out byte[]? page) ? page : GC.AllocateUninitializedArray<byte>(PageSize);
+    /// <summary>
+    /// A page of any content, for <see cref="Replace"/>. Pinned, because pages live as long as their disk: on the ordinary heap the collector would
+    /// copy each of them twice until it is old.
+    /// </summary>
+    internal byte[] Rent() => _free.TryPop(out byte[]? page) ? page : GC.AllocateUninitializedArray<byte>(PageSize, pinned: true);
 
     /// <summary>Takes back a page that nobody else has.</summary>
     internal void Recycle(byte[] page) => _free.Push(page);
