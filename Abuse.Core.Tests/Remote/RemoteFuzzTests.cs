@@ -62,7 +62,12 @@ internal sealed class RemoteFuzzTests
             bytes.AddRange(RawPeer.BytesOf(
                 new RemoteFrame
                 {
-                    Kind = RemoteFrameKind.Bio, Code = (byte)op, Id = (ulong)i, Generation = (ulong)i + 1, Offset = 512, Payload = data.Length,
+                    Kind = RemoteFrameKind.Bio,
+                    Code = (byte)op,
+                    Id = (ulong)i,
+                    Generation = (ulong)i + 1,
+                    Offset = 512,
+                    Payload = data.Length,
                     Length = op is BioOp.Write ? data.Length : op is BioOp.Flush ? 0 : 4096,
                 },
                 data));

@@ -68,7 +68,13 @@ internal sealed class RemoteReplyTests
         Task<Errno> calling = Task.Run(() => control.GetBio(ref header, vectors));
         AbuseTransferHeader told = new()
         {
-            Id = 9, Sector = 8, Command = AbuseCommand.Write, VectorCount = 2, TransferAddress = 666, VectorOffset = 66, Result = (AbuseAnswer)6,
+            Id = 9,
+            Sector = 8,
+            Command = AbuseCommand.Write,
+            VectorCount = 2,
+            TransferAddress = 666,
+            VectorOffset = 66,
+            Result = (AbuseAnswer)6,
         };
         await host.ReplyAsync(await host.ReceiveCallAsync(RemoteFrameKind.GetBio), default, Got(told, 512, 1024));
         Assert.That(await calling.InTime(), Is.EqualTo(Errno.None));
