@@ -25,6 +25,9 @@ internal abstract class PeerConnection
     private long _receivedAt;
     private bool _isEstablished;
 
+    /// <summary>What <see cref="PeerLink.ReceivedPieces"/> was when it was last looked at. For <see cref="CheckTimes"/>.</summary>
+    private long _seenPieces;
+
     private protected PeerConnection(PeerLink link, ConnectionLimits limits)
     {
         _limits = limits;
@@ -65,7 +68,11 @@ internal abstract class PeerConnection
     }
 
     /// <summary>The time limit of the handshake no longer counts.</summary>
-    private protected void HandshakeDone() => Volatile.Write(ref _isEstablished, true);
+    private protected void HandshakeDone()
+    {
+        NoteReceived();
+        Volatile.Write(ref _isEstablished, true);
+    }
 
     /// <summary>The peer has sent something: the time that it may be idle starts again.</summary>
     private protected void NoteReceived()
@@ -110,11 +117,24 @@ internal abstract class PeerConnection
         {
             Abort(DisconnectReason.SlowReader, $"Replies were not read for {_limits.SlowReaderTimeout.TotalSeconds} s.");
         }
-        else if (_limits.IdleTimeout != Timeout.InfiniteTimeSpan && Window.Count == 0
-            && Time.GetElapsedTime(Volatile.Read(ref _receivedAt)) > _limits.IdleTimeout)
+        else if (IsIdle())
         {
             Close(DisconnectReason.Idle, $"Nothing was asked for {_limits.IdleTimeout.TotalSeconds} s.");
         }
+    }
+
+    /// <summary>Whether nothing was asked for too long. What is on its way, in either direction, is no idleness.</summary>
+    private bool IsIdle()
+    {
+        long pieces = Link.ReceivedPieces;
+        if (pieces != _seenPieces || Window.Count != 0 || !Outbox.IsEmpty)
+        {
+            _seenPieces = pieces;
+            NoteReceived();
+            return false;
+        }
+
+        return _limits.IdleTimeout != Timeout.InfiniteTimeSpan && Time.GetElapsedTime(Volatile.Read(ref _receivedAt)) > _limits.IdleTimeout;
     }
 
     /// <summary>Runs both loops to their end. Never fails; <see cref="End"/> says why it ended.</summary>
@@ -129,9 +149,24 @@ internal abstract class PeerConnection
             // Nobody uses the link any more.
         }
 
-        await Link.DisposeAsync().ConfigureAwait(false);
-        _ended.SetResult();
+        await DisposeLinkAsync().ConfigureAwait(false);
     }
+
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Pipes and streams of others may throw anything, and the connection ends all the same.")]
+    private async Task DisposeLinkAsync()
+    {
+        try
+        {
+            await Link.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            AbuseEventSource.Log.CallbackFailed(exception);
+        }
+    }
+
+    /// <summary>Nothing is left of the connection, and whoever has it knows it no more: <see cref="Completion"/>.</summary>
+    internal void SetGone() => _ended.SetResult();
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Whatever a peer brings about ends its connection, and nothing else.")]
     private async Task ReceiveAsync()

@@ -10,9 +10,13 @@ namespace Abuse.Core;
 internal abstract class PeerLink : IAsyncDisposable
 {
     private long _sentBytes;
+    private long _receivedPieces;
 
     /// <summary>How much the peer has taken so far, as far as one can see: a long send counts piece by piece.</summary>
     internal long SentBytes => Volatile.Read(ref _sentBytes);
+
+    /// <summary>How many pieces <see cref="ReceiveAsync"/> has received: long memory is filled by many.</summary>
+    internal long ReceivedPieces => Volatile.Read(ref _receivedPieces);
 
     /// <summary>What the peer sends.</summary>
     internal abstract PipeReader Input { get; }
@@ -36,6 +40,7 @@ internal abstract class PeerLink : IAsyncDisposable
             System.Buffers.BuffersExtensions.CopyTo(read.Buffer.Slice(0, some), destination.Span);
             destination = destination[some..];
             Input.AdvanceTo(read.Buffer.GetPosition(some));
+            NotePiece();
             if (read.IsCanceled || (some == 0 && read.IsCompleted))
             {
                 // Told once that it is to end: nothing that is waited for after that would come to an end.
@@ -48,6 +53,9 @@ internal abstract class PeerLink : IAsyncDisposable
 
     /// <summary>Counts bytes that were sent. For the sending loop.</summary>
     private protected void NoteSent(long bytes) => Volatile.Write(ref _sentBytes, _sentBytes + bytes);
+
+    /// <summary>Counts a piece that was received. For the receiving loop.</summary>
+    private protected void NotePiece() => Volatile.Write(ref _receivedPieces, _receivedPieces + 1);
 
     /// <summary>Has the receiving loop find the end of its input; what is being sent goes on.</summary>
     internal abstract void EndInput();

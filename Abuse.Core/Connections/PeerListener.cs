@@ -14,7 +14,6 @@ internal sealed class PeerListener : IAsyncDisposable
     private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(1);
 
     private readonly Socket? _socket;
-    private readonly string? _path;
     private readonly ConnectionLimits _limits;
     private readonly Func<PeerLink, PeerConnection> _connect;
     private readonly Action<PeerConnection?, string, PeerEnd> _onEnded;
@@ -35,7 +34,6 @@ internal sealed class PeerListener : IAsyncDisposable
     {
         _socket = socket;
         LocalEndPoint = socket?.LocalEndPoint;
-        _path = (LocalEndPoint as UnixDomainSocketEndPoint)?.ToString();
         _limits = limits;
         _connect = connect;
         _onEnded = onEnded;
@@ -91,14 +89,15 @@ internal sealed class PeerListener : IAsyncDisposable
         }
 
         await connection.RunAsync().ConfigureAwait(false);
-
-        // What is told from here on runs anybody's code: not on a thread of connections, where the loop may have ended.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         lock (_lock)
         {
             _connections.Remove(connection);
         }
 
+        connection.SetGone();
+
+        // What is told from here on runs anybody's code: not on a thread of connections, where the loop may have ended.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         _onEnded(connection, link.Name, connection.End!);
     }
 
@@ -106,14 +105,13 @@ internal sealed class PeerListener : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         PeerConnection[] connections;
-        bool isFirst;
         lock (_lock)
         {
-            isFirst = !_stopped;
             _stopped = true;
             connections = [.. _connections];
         }
 
+        // The framework removes the path of a Unix socket that it has bound itself; who brought the socket keeps theirs.
         _socket?.Dispose();
         await _accepting.ConfigureAwait(false);
         foreach (PeerConnection connection in connections)
@@ -123,27 +121,6 @@ internal sealed class PeerListener : IAsyncDisposable
 
         await Task.WhenAll(connections.Select(static connection => connection.Completion)).ConfigureAwait(false);
         await _timer.DisposeAsync().ConfigureAwait(false);
-        if (isFirst)
-        {
-            // Once: later the path may be another's.
-            RemovePath();
-        }
-    }
-
-    private void RemovePath()
-    {
-        try
-        {
-            if (_path is not null)
-            {
-                File.Delete(_path);
-            }
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // The next one who listens there finds nobody behind it, and removes it.
-            AbuseEventSource.Log.CallbackFailed(exception);
-        }
     }
 
     /// <summary>
@@ -179,7 +156,10 @@ internal sealed class PeerListener : IAsyncDisposable
         try
         {
             Prepare(socket);
-            _ = ServeAsync(new SocketLink(socket));
+            var link = new SocketLink(socket);
+
+            // A peer that has sent much already must not keep the accepting loop.
+            _ = Task.Run(() => ServeAsync(link));
         }
         catch (Exception exception)
         {

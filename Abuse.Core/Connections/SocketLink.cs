@@ -27,7 +27,7 @@ internal sealed class SocketLink : PeerLink
             socket.Blocking = false;
         }
 
-        _input = new SocketReader(socket, _readiness);
+        _input = new SocketReader(socket, _readiness, NotePiece);
         _sender = new SocketSender(socket, _readiness, NoteSent);
         Name = NameOf(socket);
     }

@@ -16,7 +16,7 @@ namespace Abuse.Core;
 /// with a small buffer.
 /// </remarks>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A source without a timer and a handle holds nothing.")]
-internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : PipeReader
+internal sealed class SocketReader(Socket socket, SocketReadiness? readiness, Action notePiece) : PipeReader
 {
     private const int Small = 8 << 10;
     private const int Usual = 64 << 10;
@@ -149,6 +149,7 @@ internal sealed class SocketReader(Socket socket, SocketReadiness? readiness) : 
 
             _ended = count == 0;
             destination = destination[count..];
+            notePiece();
         }
 
         // The peer is in the midst of sending: look for more before waiting.
