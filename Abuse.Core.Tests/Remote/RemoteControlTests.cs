@@ -168,6 +168,9 @@ internal sealed partial class RemoteControlTests(RemoteLinkKind link)
         RemoteControl control = await rig.ConnectAsync();
         var server = new ManualRemote(control);
         Task<bool> wait = control.WaitAsync().AsTask();
+
+        // All that was sent has come: a server that leaves while one sends is one that was lost.
+        Assert.That(control.GetStatus(out _), Is.EqualTo(Errno.None));
         if (isConnectionLost)
         {
             await rig.Server.DisposeAsync().InTime();

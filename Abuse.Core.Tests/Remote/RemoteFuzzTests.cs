@@ -88,10 +88,11 @@ internal sealed class RemoteFuzzTests
 
     private static async Task AssertIsWellAsync(RemoteRig rig)
     {
-        await Soon.Until(() => rig.Server.Statistics.Connections == 0, "the end of all connections");
+        // Connections are taken in their order: once this one is served, none of the round is still to come.
+        RemoteControl control = await rig.ConnectAsync();
+        await Soon.Until(() => rig.Server.Statistics.Connections == 1, "the end of all other connections");
 
         // A reset is what a session may ask for.
-        RemoteControl control = await rig.ConnectAsync();
         if (!rig.Device.IsConfigured)
         {
             control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 64 });

@@ -13,6 +13,25 @@ internal sealed class RemoteRaceTests
     private const int Size = 4 << 20;
 
     [Test]
+    public async Task One_who_is_greeted_is_counted_after_all_who_came_before()
+    {
+        const int Before = 15;
+        await using var rig = new RemoteRig(AbuseDevice.Create(new BlockGeometry(Size)));
+        for (int round = 1; round <= 100; round++)
+        {
+            RawPeer[] others = [.. Enumerable.Range(0, Before).Select(_ => rig.ConnectRaw())];
+            using RawPeer last = rig.ConnectRaw();
+            last.Send(RawPeer.Hello);
+            last.Receive();
+            RemoteStatistics statistics = rig.Server.Statistics;
+            Assert.That((statistics.Connections, statistics.TotalConnections), Is.EqualTo((Before + 1, (long)round * (Before + 1))), $"round {round}");
+            Array.ForEach(others, static other => other.Dispose());
+            last.Dispose();
+            await Soon.Until(() => rig.Server.Statistics.Connections == 0, "their end");
+        }
+    }
+
+    [Test]
     public async Task One_who_joins_while_the_device_is_reset_is_told()
     {
         var time = new HookedTime();

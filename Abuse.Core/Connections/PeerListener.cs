@@ -62,21 +62,28 @@ internal sealed class PeerListener : IAsyncDisposable
     internal long Refused => Volatile.Read(ref _refused);
 
     /// <summary>Serves a peer to its end.</summary>
-    internal async Task ServeAsync(PeerLink link)
+    internal Task ServeAsync(PeerLink link) => RunAsync(Admit(link, out bool isStopped), link, isStopped);
+
+    /// <summary>Counts a peer among the connections; null where there is no room for it, or no more time.</summary>
+    private PeerConnection? Admit(PeerLink link, out bool isStopped)
     {
-        PeerConnection? connection = null;
         Interlocked.Increment(ref _total);
-        bool isStopped;
         lock (_lock)
         {
             isStopped = _stopped;
-            if (!isStopped && _connections.Count < _limits.MaxConnections)
+            if (isStopped || _connections.Count >= _limits.MaxConnections)
             {
-                connection = _connect(link);
-                _connections.Add(connection);
+                return null;
             }
-        }
 
+            PeerConnection connection = _connect(link);
+            _connections.Add(connection);
+            return connection;
+        }
+    }
+
+    private async Task RunAsync(PeerConnection? connection, PeerLink link, bool isStopped)
+    {
         if (connection is null)
         {
             Interlocked.Increment(ref _refused);
@@ -158,8 +165,9 @@ internal sealed class PeerListener : IAsyncDisposable
             Prepare(socket);
             var link = new SocketLink(socket);
 
-            // A peer that has sent much already must not keep the accepting loop.
-            _ = Task.Run(() => ServeAsync(link));
+            // Counted before the next is accepted; but a peer that has sent much already must not keep the accepting loop.
+            PeerConnection? connection = Admit(link, out bool isStopped);
+            _ = Task.Run(() => RunAsync(connection, link, isStopped));
         }
         catch (Exception exception)
         {
