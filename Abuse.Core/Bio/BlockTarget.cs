@@ -22,6 +22,9 @@ public abstract class BlockTarget : IAsyncDisposable
     /// </summary>
     public virtual string? Identity => null;
 
+    /// <summary>Whether bios are to be queued with the place in the program that they came from.</summary>
+    internal virtual bool WantsCallSites => false;
+
     /// <summary>
     /// Does the work now, on the caller's thread and directly on the submitter's memory (B4). A call that returns
     /// <see cref="BioResult.Pending"/> has had no side effect, and <see cref="ExecuteAsync"/> follows.

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Abuse.Core;
 
 /// <summary>
@@ -21,6 +23,7 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
 
     internal override void OnEnded(ref Aftermath after) => queue.Detach();
 
+    [MethodImpl(MethodImplOptions.NoInlining)] // Has a frame of its own, which CallSite looks for.
     internal void Pump()
     {
         List<AttachedConsumer> pumping = Pumping ??= [];
@@ -30,15 +33,18 @@ internal sealed class AttachedConsumer(BioQueue queue, BlockTarget target, long 
         }
 
         pumping.Add(this);
+        string? outer = CallSite.OfPumped;
         try
         {
             while (queue.TryDeliver(this, out Delivery? delivery))
             {
+                CallSite.OfPumped = delivery.CallSite;
                 TargetRun.Start(target, new BioRequest(delivery));
             }
         }
         finally
         {
+            CallSite.OfPumped = outer;
             pumping.RemoveAt(pumping.Count - 1);
         }
     }

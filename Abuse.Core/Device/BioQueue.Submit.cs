@@ -135,6 +135,7 @@ internal sealed partial class BioQueue
         Debug.Assert(!submission.IsWaiting && submission.NextCompleted is null, "the submission is the caller's");
         submission.Id = 0;
         submission.StartedAt = DeviceTelemetry.IsListening ? Time.GetTimestamp() : null;
+        submission.CallSite = AttachedTarget is { WantsCallSites: true } ? CallSite.Capture() : null;
         while (true)
         {
             Aftermath after = default;

@@ -44,6 +44,9 @@ internal sealed class Delivery
 
     internal Memory<byte> Memory { get; private set; }
 
+    /// <summary>Where in the program the bio was submitted; null where nobody wants to know.</summary>
+    internal string? CallSite { get; private set; }
+
     /// <summary>What the delivery counts in its server's budget: the memory it has or will have.</summary>
     internal long Bytes => Head.Op is BioOp.Read or BioOp.Write ? Head.Length : 0;
 
@@ -83,6 +86,7 @@ internal sealed class Delivery
         Slot = slot;
         Sequence = slot.Sequence;
         Head = head;
+        CallSite = slot.Submission!.CallSite;
         DeliveredAt = now;
         NextInSlot = slot.Deliveries;
         slot.Deliveries = this;

@@ -56,6 +56,9 @@ internal abstract class Submission
     /// <summary>A timestamp of the device's clock; null where nobody listens.</summary>
     internal long? StartedAt { get; set; }
 
+    /// <summary>Where in the program it was submitted; null where nobody wants to know.</summary>
+    internal string? CallSite { get; set; }
+
     /// <summary>The submission's place among the front ends that wait for credit; guarded by the queue's lock.</summary>
     internal LinkedListNode<Submission> WaitingPlace { get; }
 

@@ -5,7 +5,33 @@ namespace Abuse.Core;
 /// <summary>Says of a crash state which writes were lost and which landed, and where a flush is missing.</summary>
 internal static class CrashBlame
 {
-    internal static CrashLoss Of(CrashCursor cursor)
+    /// <param name="cursor">The state.</param>
+    /// <param name="reliant">The write that relied on what was lost (<see cref="Later"/>); null for none.</param>
+    internal static CrashLoss Of(CrashCursor cursor, int? reliant)
+    {
+        (SortedSet<int> lost, SortedSet<int> landed) = Differences(cursor);
+        BlockTrace trace = cursor.History.Trace;
+        return new CrashLoss
+        {
+            Lost = [.. lost.Select(bio => trace[bio])],
+            Landed = [.. landed.Select(bio => trace[bio])],
+            MissingFlush = lost.Count == 0 ? null : MissingFlush(cursor.History, trace[lost.Max], reliant),
+            Faults = [.. trace.Faults.Where(fault => fault.Op == BioOp.Flush || lost.Union(landed).Any(bio => Touches(fault, trace[bio])))],
+        };
+    }
+
+    /// <summary>The writes that were given after the last lost one was answered, and that stayed: one of them may have relied on it. In order.</summary>
+    internal static int[] Later(CrashCursor cursor)
+    {
+        BlockTrace trace = cursor.History.Trace;
+        SortedSet<int> lost = Differences(cursor).Lost;
+        return lost.Count == 0
+            ? []
+            : [.. Enumerable.Range(lost.Max + 1, trace.Count - lost.Max - 1).Where(bio =>
+                trace[bio].IsWrite && trace[bio].Submitted > trace[lost.Max].Completed && trace[bio].Submitted < cursor.Point && Stayed(cursor, bio))];
+    }
+
+    private static (SortedSet<int> Lost, SortedSet<int> Landed) Differences(CrashCursor cursor)
     {
         CrashHistory history = cursor.History;
         var lost = new SortedSet<int>();
@@ -30,13 +56,7 @@ internal static class CrashBlame
             }
         }
 
-        return new CrashLoss
-        {
-            Lost = [.. lost.Select(bio => history.Trace[bio])],
-            Landed = [.. landed.Select(bio => history.Trace[bio])],
-            MissingFlush = lost.Count == 0 ? null : MissingFlush(cursor, history.Trace[lost.Max]),
-            Faults = [.. history.Trace.Faults.Where(fault => fault.Op == BioOp.Flush || lost.Union(landed).Any(bio => Touches(fault, history.Trace[bio])))],
-        };
+        return (lost, landed);
     }
 
     private static bool Touches(InjectedFault fault, in TracedBio bio) =>
@@ -58,34 +78,18 @@ internal static class CrashBlame
         }
     }
 
-    /// <summary>
-    /// A write that was lost needed a flush between its answer and whatever relied on it: the next write that stayed, or, if there is none,
-    /// the acknowledgement that was given.
-    /// </summary>
-    private static string MissingFlush(CrashCursor cursor, TracedBio lost)
+    /// <summary>A write that was lost needed a flush between its answer and what relied on it: a later write, or an acknowledgement that was given.</summary>
+    private static string MissingFlush(CrashHistory history, TracedBio lost, int? reliant)
     {
-        CrashHistory history = cursor.History;
-        string where = history.Under is null ? "" : " of the recovery";
-        for (int i = lost.Index + 1; i < history.Trace.Count; i++)
-        {
-            TracedBio next = history.Trace[i];
-            if (next.Submitted >= cursor.Point)
-            {
-                break;
-            }
-
-            if (next.IsWrite && next.Submitted > lost.Completed && Stayed(cursor, next))
-            {
-                return string.Create(CultureInfo.InvariantCulture,
-                    $"No flush between write {lost.Index}{where}{At(lost)} and write {next.Index}{At(next)}, which stayed: a power loss may keep the later one alone.");
-            }
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"No flush after write {lost.Index}{where}{At(lost)}: a power loss may take it back.");
+        string write = string.Create(CultureInfo.InvariantCulture, $"write {lost.Index}{(history.Under is null ? "" : " of the recovery")}{At(lost)}");
+        return reliant is { } later
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"No flush between {write} and write {later}{At(history.Trace[later])}, which stayed: a power loss may keep the later one alone.")
+            : $"No flush after {write}: a power loss may take it back.";
     }
 
-    private static bool Stayed(CrashCursor cursor, TracedBio bio) =>
-        cursor.History.Touched[bio.Index].All(touched => cursor.Chosen(touched.Row) >= touched.Version);
+    private static bool Stayed(CrashCursor cursor, int bio) =>
+        cursor.History.Touched[bio].All(touched => cursor.Chosen(touched.Row) >= touched.Version);
 
     private static string At(TracedBio bio) => bio.CallSite is null ? "" : $" ({bio.CallSite})";
 }

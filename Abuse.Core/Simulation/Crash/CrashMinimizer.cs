@@ -19,28 +19,27 @@ internal sealed class CrashMinimizer(
     /// <summary>Whether a check hung or it was cancelled: what there is then is as plain as it gets.</summary>
     private bool _hasEnded = cancellationToken.IsCancellationRequested;
 
+    /// <summary>A state whose check hangs stays as it was found.</summary>
+    private bool CanTry => !_hasEnded && _fault.Verdict.Outcome != CrashOutcome.Hung && Probe.Checks < MostChecks;
+
     private CrashProbe Probe => field ??= new CrashProbe(check, options, watch: _watch);
 
     internal async Task<CrashFailure> RunAsync(CrashPick pick, CrashFault fault)
     {
         _fault = fault;
         CrashCursor cursor = pick.Find(history);
-        if (fault.Verdict.Outcome != CrashOutcome.Hung && await IsSameEachTimeAsync(cursor).ConfigureAwait(false))
+        if (await IsSameEachTimeAsync(cursor).ConfigureAwait(false))
         {
             await ReduceAsync(cursor, options.NestedDepth, filter).ConfigureAwait(false);
         }
 
-        var crashes = new List<CrashLoss> { CrashBlame.Of(cursor) };
+        var crashes = new List<CrashLoss> { await BlameAsync(cursor, options.NestedDepth).ConfigureAwait(false) };
         for (int depth = options.NestedDepth - 1; _fault.Inner is { } inner; depth--)
         {
             cursor = inner.Pick.Find(new CrashHistory(inner.Recovery, history.Rules with { Ignored = null }, cursor));
             _fault = inner.Fault;
-            if (fault.Verdict.Outcome != CrashOutcome.Hung)
-            {
-                await ReduceAsync(cursor, depth, null).ConfigureAwait(false);
-            }
-
-            crashes.Add(CrashBlame.Of(cursor));
+            await ReduceAsync(cursor, depth, null).ConfigureAwait(false);
+            crashes.Add(await BlameAsync(cursor, depth).ConfigureAwait(false));
         }
 
         if (cancellationToken.IsCancellationRequested)
@@ -54,7 +53,7 @@ internal sealed class CrashMinimizer(
     /// <summary>Whether a recovery that was cut short does the same again. If not, it is said, and the first crash stays as it is.</summary>
     private async Task<bool> IsSameEachTimeAsync(CrashCursor cursor)
     {
-        if (_fault.Inner is not { } inner || _hasEnded)
+        if (_fault.Inner is not { } inner || !CanTry)
         {
             return true;
         }
@@ -90,7 +89,7 @@ internal sealed class CrashMinimizer(
         {
             (int Row, int Version)[] choices = cursor.Choices();
             bool reduced = false;
-            for (int from = 0; from < choices.Length && Probe.Checks < MostChecks && !_hasEnded; from += size)
+            for (int from = 0; from < choices.Length && CanTry; from += size)
             {
                 (int Row, int Version)[] group = choices[from..Math.Min(from + size, choices.Length)];
                 Set(cursor, group.Select(choice => (choice.Row, cursor.Base(choice.Row))));
@@ -107,6 +106,47 @@ internal sealed class CrashMinimizer(
             }
 
             size = reduced && size > 1 ? Math.Min(size, cursor.Choices().Length) : size / 2;
+        }
+    }
+
+    /// <summary>
+    /// Says what the crash did. Of the writes that stayed, the one that relied on the lost ones is the first without which, and without those
+    /// before it, the state is right. If it is wrong without any of them, it was an acknowledgement that relied on the lost ones.
+    /// </summary>
+    private async Task<CrashLoss> BlameAsync(CrashCursor cursor, int depth)
+    {
+        int[] later = CrashBlame.Later(cursor);
+        (int Row, int Version)[] choices = cursor.Choices();
+        int wrong = 0;
+        for (int right = later.Length + 1, without = later.Length; wrong < right - 1 && CanTry; without = (wrong + right) / 2)
+        {
+            TakeBack(cursor, later.AsSpan(0, without));
+            bool isWrong = await TryAsync(cursor, depth).ConfigureAwait(false) is not null;
+            cursor.Reset();
+            Set(cursor, choices);
+            (wrong, right) = isWrong ? (without, right) : (wrong, without);
+        }
+
+        // If nothing may be tried, the next one is the best guess. One that no power loss takes back was always there.
+        int at = wrong < later.Length ? wrong : Array.FindIndex(later, bio => IsDurable(cursor, bio));
+        return CrashBlame.Of(cursor, at < 0 ? null : later[at]);
+    }
+
+    private static bool IsDurable(CrashCursor cursor, int bio) =>
+        cursor.History.Touched[bio] is { Length: > 0 } touched && touched.All(touched => touched.Version <= cursor.Oldest(touched.Row));
+
+    /// <summary>Leaves of each unit what it held before these writes, as far as a power loss may. The last one first: what is above it stays.</summary>
+    private static void TakeBack(CrashCursor cursor, ReadOnlySpan<int> bios)
+    {
+        for (int i = bios.Length - 1; i >= 0; i--)
+        {
+            foreach ((int row, int version) in cursor.History.Touched[bios[i]])
+            {
+                if (cursor.Chosen(row) == version && cursor.IsAllowed(row, version - 1))
+                {
+                    cursor.Choose(row, version - 1);
+                }
+            }
         }
     }
 

@@ -7,7 +7,8 @@ public sealed record BlockRecorderOptions
 {
     /// <summary>
     /// Whether each bio is recorded with the place in the program that submitted it: what a report of a missing flush points at. Costs some
-    /// microseconds a bio, and sees no further than the thread that submits.
+    /// microseconds a bio, and sees no further than the thread that submits. Under a layer of one's own, or another device, a bio
+    /// that had to wait may have the place of a thread that submitted at the same time.
     /// </summary>
     public bool CallSites { get; init; }
 
@@ -88,6 +89,8 @@ public sealed partial class BlockRecorder : BlockTarget
 
     /// <inheritdoc/>
     public override string? Identity => _target.Identity;
+
+    internal override bool WantsCallSites => (_options.CallSites && !Volatile.Read(ref _isStopped)) || _target.WantsCallSites;
 
     /// <summary>
     /// Reads what the target has and begins to record. Nobody else may write to the target meanwhile, and all that is there counts as durable.

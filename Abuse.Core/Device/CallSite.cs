@@ -4,18 +4,42 @@ using System.Globalization;
 namespace Abuse.Core;
 
 /// <summary>The place in a program that a call came from: the nearest frame that is neither this library's nor the framework's.</summary>
+/// <remarks>
+/// A bio that was queued is started by whatever thread comes first, and the stack there is somebody else's. So where it matters
+/// (<see cref="BlockTarget.WantsCallSites"/>) the place is found when the bio is queued, and goes with it: a search that gets to a pump ends there.
+/// </remarks>
 internal static class CallSite
 {
+    /// <summary>Stands for a place that was searched in vain.</summary>
+    private const string Nowhere = "";
+
+    /// <summary>Where the bio came from that the innermost pump of this thread has started; null where nobody searched.</summary>
+    [ThreadStatic]
+    internal static string? OfPumped;
+
     private static readonly string Ours = typeof(CallSite).Assembly.GetName().Name!;
+
+    /// <summary>To go with a bio into the queue: as <see cref="Find"/>, and never null.</summary>
+    internal static string Capture() => Find() ?? Nowhere;
 
     /// <summary>Null where the stack has no such frame, as on a thread of a transport.</summary>
     internal static string? Find()
     {
         foreach (StackFrame frame in new StackTrace(fNeedFileInfo: true).GetFrames())
         {
-            if (DiagnosticMethodInfo.Create(frame) is { } method && IsTheirs(method.DeclaringAssemblyName))
+            if (DiagnosticMethodInfo.Create(frame) is not { } method)
+            {
+                continue;
+            }
+
+            if (IsTheirs(method.DeclaringAssemblyName))
             {
                 return Describe(frame, method);
+            }
+
+            if (OfPumped is not null && method.Name == nameof(AttachedConsumer.Pump) && method.DeclaringTypeName == typeof(AttachedConsumer).FullName)
+            {
+                return OfPumped == Nowhere ? null : OfPumped;
             }
         }
 
