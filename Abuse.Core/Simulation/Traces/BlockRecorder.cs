@@ -57,7 +57,7 @@ public sealed record BlockRecorderOptions
 /// submits then.
 /// </para>
 /// <para>It borrows the target. Memory grows with what is written, up to <see cref="BlockRecorderOptions.MaxBytes"/>, and by
-/// some 80 bytes for each bio.</para>
+/// some 72 bytes for each bio.</para>
 /// </remarks>
 public sealed partial class BlockRecorder : BlockTarget
 {

@@ -2,8 +2,11 @@ using Abuse.Core.Interop;
 
 namespace Abuse.Core;
 
-/// <summary>The bios of a trace and their bytes, packed: 80 bytes for each beside what it wrote.</summary>
-/// <remarks>Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 8 MiB, long writes in arrays of their own.</remarks>
+/// <summary>The bios of a trace and their bytes, packed: 72 bytes for each beside what it wrote.</summary>
+/// <remarks>
+/// Not thread-safe while it grows; read by anyone after. Bytes lie in blocks of up to 8 MiB, long writes in arrays of their own. Entries refer
+/// to nothing, so that they may be pinned: the collector then neither moves them, nor looks into them, nor is called for them early.
+/// </remarks>
 internal sealed class TraceLog
 {
     private const int ShortestBlock = 64 << 10;
@@ -20,8 +23,20 @@ internal sealed class TraceLog
 
     private const int PartBits = 10;
 
+    private const int None = -1;
+
     private readonly List<Entry[]> _parts = [];
+
+    /// <summary>Blocks and arrays, the block that is being filled among them.</summary>
+    private readonly List<byte[]> _blocks = [];
+
+    private readonly List<string> _callSites = [];
+    private readonly Dictionary<string, int> _callSiteNumbers = [];
+
+    /// <summary>The block that is being filled.</summary>
     private byte[] _block = [];
+
+    private int _blockNumber = None;
     private int _used;
 
     /// <summary>Bytes of all blocks and arrays.</summary>
@@ -35,7 +50,7 @@ internal sealed class TraceLog
         if (bio.Op == BioOp.Write && data.Length != 0)
         {
             (entry.Block, entry.Start) = Place(data.Length);
-            data.CopyTo(entry.Block.AsSpan(entry.Start, data.Length));
+            data.CopyTo(_blocks[entry.Block].AsSpan(entry.Start, data.Length));
         }
 
         return Count++;
@@ -49,7 +64,12 @@ internal sealed class TraceLog
     /// <param name="callSite">Where.</param>
     internal int AddShared(in BioHead bio, byte[]? data, long submitted, TimeSpan at, string? callSite)
     {
-        Append(bio, submitted, at, callSite).Block = data;
+        ref Entry entry = ref Append(bio, submitted, at, callSite);
+        if (data is not null)
+        {
+            entry.Block = AddBlock(data);
+        }
+
         return Count++;
     }
 
@@ -57,7 +77,7 @@ internal sealed class TraceLog
     {
         if (Count >> PartBits == _parts.Count)
         {
-            _parts.Add(new Entry[1 << PartBits]);
+            _parts.Add(GC.AllocateArray<Entry>(1 << PartBits, pinned: true));
         }
 
         ref Entry entry = ref At(Count);
@@ -70,9 +90,28 @@ internal sealed class TraceLog
             Submitted = submitted,
             SubmittedAt = at,
             Completed = -1,
-            CallSite = callSite,
+            Block = None,
+            CallSite = callSite is null ? None : NumberOf(callSite),
         };
         return ref entry;
+    }
+
+    private int NumberOf(string callSite)
+    {
+        if (!_callSiteNumbers.TryGetValue(callSite, out int number))
+        {
+            number = _callSites.Count;
+            _callSites.Add(callSite);
+            _callSiteNumbers.Add(callSite, number);
+        }
+
+        return number;
+    }
+
+    private int AddBlock(byte[] block)
+    {
+        _blocks.Add(block);
+        return _blocks.Count - 1;
     }
 
     /// <summary>Takes the last bio back: it did not happen.</summary>
@@ -84,18 +123,33 @@ internal sealed class TraceLog
         }
 
         Entry entry = At(index);
-        if (entry.Block == _block && entry.Block is not null)
+        if (entry.Block != None)
         {
-            _used = entry.Start;
-        }
-        else if (entry.Block?.Length == entry.Length)
-        {
-            _held -= entry.Length;
+            TakeBack(entry);
         }
 
         At(index) = default;
         Count--;
         return true;
+    }
+
+    /// <summary>Gives back what the last bio's bytes took. In a block that was filled before the present one they stay.</summary>
+    private void TakeBack(in Entry entry)
+    {
+        if (entry.Block == _blockNumber)
+        {
+            _used = entry.Start;
+        }
+        else if (_blocks[entry.Block].Length == entry.Length)
+        {
+            // An array of its own; where a block was begun after it, the block keeps its number.
+            _held -= entry.Length;
+            _blocks[entry.Block] = [];
+            if (entry.Block == _blocks.Count - 1)
+            {
+                _blocks.RemoveAt(entry.Block);
+            }
+        }
     }
 
     internal void Complete(int index, long completed, TimeSpan at, BioResult result)
@@ -118,6 +172,8 @@ internal sealed class TraceLog
             Completed = completed,
             CompletedAt = at,
             Result = BioResult.Canceled,
+            Block = None,
+            CallSite = None,
         };
     }
 
@@ -136,24 +192,26 @@ internal sealed class TraceLog
             Completed = entry.Completed < 0 ? null : entry.Completed,
             CompletedAt = entry.Completed < 0 ? null : entry.CompletedAt,
             Result = entry.Result,
-            Data = entry.Block is null ? default(ReadOnlyMemory<byte>) : entry.Block.AsMemory(entry.Start, (int)entry.Length),
-            CallSite = entry.CallSite,
+            Data = entry.Block == None ? default(ReadOnlyMemory<byte>) : _blocks[entry.Block].AsMemory(entry.Start, (int)entry.Length),
+            CallSite = entry.CallSite == None ? null : _callSites[entry.CallSite],
         };
     }
 
-    private (byte[] Block, int Start) Place(int length)
+    private (int Block, int Start) Place(int length)
     {
-        if (length > Math.Min(LongData, Math.Max(_block.Length, ShortestBlock) / PartOfBlock))
-        {
-            _held += length;
-            return (GC.AllocateUninitializedArray<byte>(length), 0);
-        }
-
         if (_block.Length - _used < length)
         {
             // Short traces are many, those of recoveries for one: their first block is small.
-            _block = GC.AllocateUninitializedArray<byte>((int)Math.Clamp(_held / PartOfAll, ShortestBlock, LongestBlock));
-            _held += _block.Length;
+            int next = (int)Math.Clamp(_held / PartOfAll, ShortestBlock, LongestBlock);
+            if (length > Math.Min(LongData, next / PartOfBlock))
+            {
+                _held += length;
+                return (AddBlock(GC.AllocateUninitializedArray<byte>(length)), 0);
+            }
+
+            _block = GC.AllocateUninitializedArray<byte>(next);
+            _blockNumber = AddBlock(_block);
+            _held += next;
             _used = 0;
 
             // What a recording costs is memory that was never touched before: a fault for each 4 KiB of it.
@@ -161,7 +219,7 @@ internal sealed class TraceLog
         }
 
         _used += length;
-        return (_block, _used - length);
+        return (_blockNumber, _used - length);
     }
 
     private ref Entry At(int index) => ref _parts[index >> PartBits][index & ((1 << PartBits) - 1)];
@@ -178,7 +236,7 @@ internal sealed class TraceLog
         internal long Completed;
         internal TimeSpan SubmittedAt;
         internal TimeSpan CompletedAt;
-        internal byte[]? Block;
-        internal string? CallSite;
+        internal int Block;
+        internal int CallSite;
     }
 }
