@@ -16,7 +16,14 @@ internal static class Pairs
     internal static async Task RunAsync(string? only)
     {
         Func<Task>[] all = [ReadsAsync, ScalingAsync, SimulatedAsync, ServedAsync, PendingAsync];
-        foreach (Func<Task> part in all.Where(part => only is null || part.Method.Name.Contains(only, StringComparison.OrdinalIgnoreCase)))
+        Func<Task>[] wanted = [.. all.Where(part => only is null || part.Method.Name.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (wanted.Length == 0)
+        {
+            Console.Error.WriteLine($"No part has \"{only}\" in its name; there are {string.Join(", ", all.Select(static part => part.Method.Name.Replace("Async", "", StringComparison.Ordinal)))}.");
+            Environment.ExitCode = 2;
+        }
+
+        foreach (Func<Task> part in wanted)
         {
             await part();
         }

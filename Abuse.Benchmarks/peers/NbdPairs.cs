@@ -11,6 +11,8 @@ internal static class NbdPairs
 {
     private const long Size = 256 << 20;
 
+    private static readonly string[] Known = ["--quick", "--structured", "--fio", "--idle"];
+
     private static readonly NbdCell[] Cells =
     [
         .. from connections in (int[])[1, 4]
@@ -21,13 +23,20 @@ internal static class NbdPairs
         new NbdCell(IsWrite: true, 1 << 20, 4, 1, IsSequential: true),
     ];
 
-    /// <param name="options">--quick, --structured, --fio, --idle, or a part of the names of the cells that are wanted.</param>
+    /// <param name="options">Some of <see cref="Known"/>, or a part of the names of the cells that are wanted.</param>
     internal static void Run(string[] options)
     {
+        if (options.FirstOrDefault(static option => option.StartsWith('-') && !Known.Contains(option)) is { } unknown)
+        {
+            Console.Error.WriteLine($"{unknown} is none of {string.Join(", ", Known)}; a word without dashes picks cells by a part of their names.");
+            Environment.ExitCode = 2;
+            return;
+        }
+
         bool quick = options.Contains("--quick");
         bool structured = options.Contains("--structured");
         bool fio = options.Contains("--fio");
-        string? only = options.FirstOrDefault(static option => option[0] != '-');
+        string? only = options.FirstOrDefault(static option => !option.StartsWith('-'));
         string folder = Directory.CreateTempSubdirectory("abuse-nbd-").FullName;
         try
         {
