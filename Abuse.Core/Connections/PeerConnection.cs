@@ -52,6 +52,12 @@ internal abstract class PeerConnection
     /// <summary>Completes when nothing of the connection is left. Never fails.</summary>
     internal Task Completion => _ended.Task;
 
+    /// <summary>
+    /// Whether the connection ends in an orderly way, so that what the peer had sent before is still worth an answer. Where the link
+    /// (<see cref="PeerLink.KeepsReceived"/>) tells it apart from what comes after.
+    /// </summary>
+    private protected bool TakesLeave => Link.KeepsReceived && End is { Reason: DisconnectReason.ServerStopped or DisconnectReason.Idle };
+
     private protected TimeProvider Time { get; }
 
     /// <summary>Takes requests until the peer is done or <see cref="End"/> is there. What it throws ends the connection.</summary>
@@ -67,8 +73,8 @@ internal abstract class PeerConnection
     {
     }
 
-    /// <summary>The time limit of the handshake no longer counts.</summary>
-    private protected void HandshakeDone()
+    /// <summary>The time limit of the handshake no longer counts. Said before the peer is told, so that its time does not run on after it knows.</summary>
+    internal void HandshakeDone()
     {
         NoteReceived();
         Volatile.Write(ref _isEstablished, true);

@@ -57,6 +57,11 @@ internal abstract class PeerLink : IAsyncDisposable
     /// <summary>Counts a piece that was received. For the receiving loop.</summary>
     private protected void NotePiece() => Volatile.Write(ref _receivedPieces, _receivedPieces + 1);
 
+    /// <summary>
+    /// Whether <see cref="Input"/> still has, after <see cref="EndInput"/>, what was received before, then completes, and never waits.
+    /// </summary>
+    internal virtual bool KeepsReceived => false;
+
     /// <summary>Has the receiving loop find the end of its input; what is being sent goes on.</summary>
     internal abstract void EndInput();
 

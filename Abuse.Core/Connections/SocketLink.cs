@@ -36,6 +36,9 @@ internal sealed class SocketLink : PeerLink
 
     internal override string Name { get; }
 
+    /// <summary>Linux: a socket whose input was shut down gives what it has, and then the end.</summary>
+    internal override bool KeepsReceived => _readiness is not null;
+
     internal override ValueTask SendAsync(ReadOnlyMemory<OutSegment> segments) => _sender.SendAsync(segments.Span);
 
     internal override ValueTask<bool> ReceiveAsync(Memory<byte> destination) => _input.ReceiveAsync(destination);

@@ -15,8 +15,16 @@ internal sealed partial class NbdConnection
     /// <summary>The same for requests whose replies are short: a slow target's first answers do not wait for many others.</summary>
     private const int EnoughAnswered = 64;
 
+    /// <summary>What is looked at of that which came before the end: more than a socket keeps, so that a client that goes on sending keeps nobody.</summary>
+    private const long MostAfterEnd = 16 << 20;
+
+    private const string Stops = "The server stops.";
+
     private ReplyBatch _batch;
     private NbdTally _tally;
+
+    /// <summary>Bytes that were looked at after the end.</summary>
+    private long _afterEnd;
 
     /// <summary>The request whose payload is to be received.</summary>
     private NbdRequest _request;
@@ -45,7 +53,7 @@ internal sealed partial class NbdConnection
         PipeReader input = Link.Input;
 
         // Looked at before each wait: a close that cancelled a read which had something has cancelled no other.
-        while (End is null)
+        while (End is null || TakesLeave)
         {
             ReadResult read = await input.ReadAsync().ConfigureAwait(false);
             NoteReceived();
@@ -53,7 +61,7 @@ internal sealed partial class NbdConnection
             Step step;
             try
             {
-                step = End is null ? TakeRequests(session, ref rest) : Step.Left;
+                step = End is null ? TakeRequests(session, ref rest) : RefuseRequests(session, ref rest);
             }
             finally
             {
@@ -140,6 +148,33 @@ internal sealed partial class NbdConnection
         }
     }
 
+    /// <summary>
+    /// Answers the requests that came before the end and were not taken: the kernel's client, for one, waits for each answer for ever if it has no
+    /// time limit. Not what has no room, is cut, or is more than an honest client has sent by then.
+    /// </summary>
+    private Step RefuseRequests(NbdSession session, ref ReadOnlySequence<byte> rest)
+    {
+        _afterEnd += rest.Length;
+        while (TakesLeave && !Outbox.IsFull && _afterEnd <= MostAfterEnd && rest.Length >= session.HeaderSize)
+        {
+            NbdRequest request = NbdRequest.Parse(rest, session.IsExtended);
+            if (request.Command == NbdCommand.Disconnect || request.PayloadLength > (ulong)session.MaxPayload)
+            {
+                return Step.Left;
+            }
+
+            if ((ulong)(rest.Length - session.HeaderSize) < request.PayloadLength)
+            {
+                return Step.NeedMore;
+            }
+
+            Answer(session, request, NbdError.Shutdown, Stops);
+            rest = rest.Slice(session.HeaderSize + (int)request.PayloadLength);
+        }
+
+        return TakesLeave && !Outbox.IsFull && _afterEnd <= MostAfterEnd ? Step.NeedMore : Step.Left;
+    }
+
     /// <summary>Checks a request and starts it; false, and nothing happened, if too much is in flight.</summary>
     private bool TryTake(NbdSession session, in NbdRequest request, in ReadOnlySequence<byte> payload)
     {
@@ -167,17 +202,22 @@ internal sealed partial class NbdConnection
         try
         {
             Memory<byte> payload = array.AsMemory(0, (int)request.PayloadLength);
-            ThrowIfCut(!await Link.ReceiveAsync(payload).ConfigureAwait(false));
+            if (!await Link.ReceiveAsync(payload).ConfigureAwait(false))
+            {
+                ThrowIfCut(End is null);
+                return;
+            }
+
             var sequence = new ReadOnlySequence<byte>(payload);
             while (!TryTake(session, request, sequence))
             {
                 await Window.WaitAsync().ConfigureAwait(false);
                 if (End is not null)
                 {
+                    Answer(session, request, NbdError.Shutdown, Stops);
                     return;
                 }
             }
-
         }
         finally
         {

@@ -75,7 +75,6 @@ internal sealed partial class NbdConnection : PeerConnection
     {
         var handshake = new NbdHandshake(this, _exports, _options);
         NbdSession? session = await handshake.RunAsync().ConfigureAwait(false);
-        HandshakeDone();
         if (session is not null)
         {
             Volatile.Write(ref _session, session);

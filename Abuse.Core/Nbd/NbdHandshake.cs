@@ -62,6 +62,11 @@ internal sealed partial class NbdHandshake(NbdConnection connection, NbdExports 
 
             var option = (NbdOption)BinaryPrimitives.ReadUInt32BigEndian(head.AsSpan(8));
             (bool isOver, NbdSession? session) = await TakeOptionAsync(option, BinaryPrimitives.ReadUInt32BigEndian(head.AsSpan(12))).ConfigureAwait(false);
+            if (session is not null)
+            {
+                connection.HandshakeDone();
+            }
+
             connection.Outbox.Kick();
             if (isOver)
             {

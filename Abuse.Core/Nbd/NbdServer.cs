@@ -136,10 +136,10 @@ public sealed class NbdServer : IAsyncDisposable
     internal Task ServeAsync(PeerLink link) => _listener.ServeAsync(link);
 
     /// <summary>
-    /// Takes no more connections and ends those that there are: what is in flight has <see cref="NbdServerOptions.DrainTimeout"/> to finish. The
-    /// devices stay. Returns when no connection is left; their <see cref="Disconnected"/> may follow. A client over TCP that goes on sending
-    /// meanwhile may lose the last answers, as with any server that closes. A stream that was brought must end a read that is cancelled, or
-    /// its connection ends when the client sends something or leaves.
+    /// Takes no more connections and ends those that there are: what is in flight has <see cref="NbdServerOptions.DrainTimeout"/> to finish, and,
+    /// on Linux, what had arrived and was not begun is answered with ESHUTDOWN. The devices stay. Returns when no connection is left; their
+    /// <see cref="Disconnected"/> may follow. A client over TCP that goes on sending meanwhile may lose the last answers, as with any server that
+    /// closes. A stream that was brought must end a read that is cancelled, or its connection ends when the client sends something or leaves.
     /// </summary>
     public ValueTask DisposeAsync() => _listener.DisposeAsync();
 
