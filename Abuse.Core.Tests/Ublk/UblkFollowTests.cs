@@ -135,7 +135,7 @@ internal sealed class UblkFollowTests
         await using var rig = await UblkRig.StartAsync(AbuseDevice.Create(new MemoryTarget(Size)), UblkRig.Options() with { Id = 5 });
         rig.Device.Control.Reset();
         rig.Device.Control.SetStatus(Info(blockSize: 4096));
-        await Soon.Until(() => rig.Process.Ids().Contains(5) && rig.Kernel is { HasDisk: true, Parameters.LogicalShift: 12 }, "blocks of 4096");
+        await Soon.Until(() => rig.World.Find(5) is { HasDisk: true, Parameters.LogicalShift: 12 }, "blocks of 4096");
         Assert.That(await rig.WriteAsync(0, TestBytes.Of(1, 4096)), Is.EqualTo(4096));
         await Soon.Until(() => rig.Disk.Plan.Geometry.BlockSize == 4096, "the plan is the new one");
         Assert.That(rig.Disk.Completion.IsCompleted, Is.False);
