@@ -16,14 +16,17 @@ internal static class Soon
     internal static Task InTime(this ValueTask task) => task.AsTask().WaitAsync(Limit);
 
     /// <summary>Waits for something that another thread brings about and nobody announces.</summary>
-    internal static async Task Until(Func<bool> condition, string what)
+    internal static Task Until(Func<bool> condition, string what) => Until(condition, () => what);
+
+    /// <summary>As the other; says how things stand when it has waited in vain.</summary>
+    internal static async Task Until(Func<bool> condition, Func<string> what)
     {
         using var limit = new CancellationTokenSource(Limit);
         while (!condition())
         {
             if (limit.IsCancellationRequested)
             {
-                Assert.Fail($"Waited in vain: {what}.");
+                Assert.Fail($"Waited in vain: {what()}.");
             }
 
             await Task.Delay(1);

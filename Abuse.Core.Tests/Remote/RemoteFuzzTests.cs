@@ -11,12 +11,15 @@ internal sealed class RemoteFuzzTests
     {
         await using var rig = new RemoteRig(AbuseDevice.Create(new BlockGeometry(1 << 20) { Features = BlockFeatures.Flush }));
         int seed = Environment.TickCount & 0xffff;
-        await new PeerFuzzer(rig.Server.EndPoint!, MakeSession).RunAsync(seed, () => AssertIsWellAsync(rig));
-        lock (rig.Ends)
+        int faults = 0;
+        await new PeerFuzzer(rig.Server.EndPoint!, MakeSession).RunAsync(seed, async () =>
         {
-            Assert.That(rig.Ends.Where(static end => end.Reason == DisconnectReason.InternalError), Is.Empty);
-            Assert.That(rig.Ends.Count(static end => end.Reason == DisconnectReason.ProtocolError), Is.GreaterThan(10));
-        }
+            await AssertIsWellAsync(rig);
+            RemoteDisconnect[] ends = rig.TakeEnds();
+            Assert.That(ends.Where(static end => end.Reason == DisconnectReason.InternalError), Is.Empty);
+            faults += ends.Count(static end => end.Reason == DisconnectReason.ProtocolError);
+        });
+        Assert.That(faults, Is.GreaterThan(10));
     }
 
     [Test]
@@ -89,24 +92,25 @@ internal sealed class RemoteFuzzTests
     private static async Task AssertIsWellAsync(RemoteRig rig)
     {
         // Connections are taken in their order: once this one is served, none of the round is still to come.
-        RemoteControl control = await rig.ConnectAsync();
-        await Soon.Until(() => rig.Server.Statistics.Connections == 1, "the end of all other connections");
-
-        // A reset is what a session may ask for.
-        if (!rig.Device.IsConfigured)
+        await using (RemoteControl control = await RemoteControl.ConnectAsync(rig.Server.EndPoint!).InTime())
         {
-            control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 64 });
-        }
+            await Soon.Until(() => rig.Server.Statistics.Connections == 1, "the end of all other connections");
 
-        using (var server = new ManualRemote(control))
-        {
+            // A reset is what a session may ask for.
+            if (!rig.Device.IsConfigured)
+            {
+                Assert.That(control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 64 }), Is.EqualTo(Abi.Errno.None));
+            }
+
+            using var server = new ManualRemote(control);
             Task<BioResult> read = rig.Device.SubmitAsync(Bio.Read(0, new byte[4096])).AsTask();
-            server.Take(1);
+            string State() => $"{rig.Device}; {rig.Server.Statistics}; {control}; {server.Channel}; stand-in {control.Device} with {control.Device.QueueSize} bios; the read {read.Status}";
+            await Soon.Until(() => server.Count == 1 || read.IsCompleted, State);
+            Assert.That(read.IsCompleted, Is.False, State);
             server.AnswerAll(BioResult.Ok);
             Assert.That(await read.InTime(), Is.EqualTo(BioResult.Ok));
         }
 
-        await control.DisposeAsync().InTime();
         await Soon.Until(() => rig.Device.Queue.IsIdle() && rig.Server.Statistics.Connections == 0, "nothing left");
     }
 

@@ -114,6 +114,17 @@ internal sealed class RemoteRig : IAsyncDisposable
         }
     }
 
+    /// <summary>The connections that have ended since the last call.</summary>
+    internal RemoteDisconnect[] TakeEnds()
+    {
+        lock (Ends)
+        {
+            RemoteDisconnect[] ends = [.. Ends];
+            Ends.Clear();
+            return ends;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (RemoteControl control in _controls)
