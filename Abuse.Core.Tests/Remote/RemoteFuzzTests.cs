@@ -96,7 +96,7 @@ internal sealed class RemoteFuzzTests
         {
             await Soon.Until(() => rig.Server.Statistics.Connections == 1, "the end of all other connections");
 
-            // A session may ask for a reset, and for another configuration: with seed 61619 of one without room for a bio.
+            // A session may ask for a reset, and for another configuration: with seeds 19841 and 61619 of one without room for a bio.
             Assert.That(control.Reset(), Is.EqualTo(Abi.Errno.None));
             Assert.That(control.SetStatus(new Abi.AbuseInfo { Size = 1 << 20, BlockSize = 512, MaxQueue = 64 }), Is.EqualTo(Abi.Errno.None));
             using var server = new ManualRemote(control);
